@@ -1,0 +1,3 @@
+"""Train autoencoders from one command line."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,138 @@
+"""The `aetrain` command: argv → composed, checked configuration → task. Imports no torch.
+
+Hydra makes a run's folder before it calls the task, so a single run is composed and checked here first: a mistake
+leaves nothing behind. A sweep's members are checked by the launcher (hydra_plugins/aetrain_launcher.py).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from aetrain import __version__, schema
+from aetrain.config import explain, typed
+from aetrain.device import check_device
+from aetrain.errors import AetrainError, UserError
+
+log = logging.getLogger("aetrain")
+
+_PACKAGE = Path(__file__).resolve().parent
+# In a wheel the YAML files travel inside the package; in a checkout they stand beside it.
+CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code: 0 done, 1 the run failed, 2 the user's mistake, 130 and 143
+    after SIGINT and SIGTERM. A bug raises."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        _run(argv)
+    except (HydraException, OmegaConfBaseException) as error:
+        return _report(explain(error), 2)
+    except AetrainError as error:
+        return _report(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _report("stopped at once", 130)
+    return 0
+
+
+def _report(message: str, code: int) -> int:
+    print(f"aetrain: error: {message}" if code in (1, 2) else f"aetrain: {message}", file=sys.stderr)
+    return code
+
+
+def _run(argv: list[str]) -> None:
+    if "--version" in argv:
+        print(f"aetrain {__version__}")
+        return
+    parser = get_args_parser()
+    parser.error = _refuse  # type: ignore[method-assign]
+    args = parser.parse_args(argv)
+    if args.experimental_rerun is not None:
+        raise UserError("--experimental-rerun: refused, it unpickles a file and so runs whatever that file says")
+    schema.register()
+    OmegaConf.register_new_resolver("aetrain.member", member_name, replace=True)
+    shows_only = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
+    if not (shows_only or args.multirun):
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            check(hydra.compose("config", overrides=args.overrides), args.overrides)
+    failures: list[AetrainError] = []
+    _hydra_main(argv, raising=bool(args.multirun), failures=failures)
+    if failures:
+        raise failures[0]
+
+
+def _refuse(message: str) -> None:
+    raise UserError(f"{message}; aetrain --help shows the usage")
+
+
+def check(config: DictConfig, overrides: Sequence[str]):
+    """The typed configuration of a composed one. Raises what the user can mend, before anything is written."""
+    tree = typed(config, given_keys(overrides))
+    if schema.MODELS.get(tree.model.name) is not type(tree.model):
+        raise UserError(f"model.name={tree.model.name}: choose the model with model=…, its name follows")
+    schema.check_run(tree)
+    check_device(tree.device)
+    return tree
+
+
+def given_keys(overrides: Sequence[str]) -> list[str]:
+    """The dotted keys of key=value overrides."""
+    return [override.lstrip("+~").partition("=")[0].partition("@")[0] for override in overrides]
+
+
+def member_name(overrides: Sequence[str]) -> str:
+    """A sweep member's overrides as a short folder name that every file system takes."""
+    kept = [o for o in overrides if not re.match(r"[+~]*(model|device|data\.root|task|hydra[./].*)=", o)]
+    name = re.sub(r"[^\w.=,+-]+", "_", ",".join(kept or overrides))
+    return name[:120].rstrip("._") or "default"
+
+
+def _hydra_main(argv: list[str], raising: bool, failures: list[AetrainError]) -> None:
+    """Hand the command line to Hydra. It reports a task's exception in lines of its own; in a single run ours is
+    kept in `failures` instead and raised by the caller."""
+
+    def job(config: DictConfig) -> float | None:
+        hydra_config = HydraConfig.get()
+        overrides = list(hydra_config.overrides.task)
+        try:
+            from aetrain.tasks import run_task
+
+            return run_task(check(config, overrides), Path(hydra_config.runtime.output_dir), overrides)
+        except AetrainError as error:
+            log.debug("%s", error)  # to the run's log file; the terminal has it on stderr
+            if raising:
+                raise
+            failures.append(error)
+            return None
+        except Exception:
+            log.debug("a bug", exc_info=True)
+            raise
+
+    before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = ["aetrain", *argv]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
+    try:
+        hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
+    finally:
+        sys.argv = before[0]
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if before[1] is not None:
+            os.environ["HYDRA_FULL_ERROR"] = before[1]
+        GlobalHydra.instance().clear()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

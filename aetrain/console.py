@@ -1,0 +1,71 @@
+"""What the terminal shows: log lines, a progress bar, a table at the end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+
+class ConsoleHandler(logging.Handler):
+    """Writes to whatever sys.stdout is at the moment, so that lines appear above a running progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stdout, flush=True)
+        except BrokenPipeError:  # the reader of a pipe has left; the run goes on and its folder has every line
+            pass
+
+
+def number(value: float) -> str:
+    """A metric in five significant digits."""
+    return f"{value:.5g}" if abs(value) < 1e5 else f"{value:.4e}"
+
+
+class ProgressBar:
+    """Epoch, step, loss terms, images/s and time left, on a terminal only. A context manager."""
+
+    def __init__(self, total_steps: int, done: int, epochs: int):
+        self._bar: Any = None
+        self._shown = 0.0
+        if not sys.stdout.isatty():
+            return
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
+            BarColumn(bar_width=None),
+            TextColumn("step {task.completed}/{task.total}  {task.fields[terms]}"),
+            TimeRemainingColumn(),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=total_steps, completed=done, epoch=1, terms="")
+
+    def __enter__(self) -> ProgressBar:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def advance(self, step: int, epoch: int) -> None:
+        """Called at every step; redraws ten times a second at most."""
+        if self._bar and (now := time.monotonic()) - self._shown > 0.1:
+            self._shown = now
+            self._bar.update(self._task, completed=step, epoch=epoch)
+
+    def terms(self, values: Mapping[str, float], images_per_second: float) -> None:
+        """The latest means of the training split."""
+        if self._bar:
+            text = "  ".join(f"{name} {number(value)}" for name, value in values.items())
+            self._bar.update(self._task, terms=f"{text}  {images_per_second:,.0f} img/s")
+
+
+def table(title: str, rows: Mapping[str, float]) -> str:
+    """A small table of metrics, as text."""
+    width = max(map(len, rows), default=0)
+    return "\n".join([title, *(f"  {name:<{width}}  {number(value):>10}" for name, value in rows.items())])

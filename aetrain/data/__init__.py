@@ -1,0 +1,80 @@
+"""Datasets as uint8 tensors, resident on the training device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from aetrain.data import mnist
+from aetrain.models.autoencoder import Facts
+from aetrain.noise import mix
+
+
+@dataclass(frozen=True)
+class Split:
+    """images: uint8 (N, C, H, W), labels: int64 (N,)."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device) -> Split:
+        return Split(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Splits:
+    train: Split
+    val: Split
+    test: Split
+    n_classes: int
+
+    def facts(self) -> Facts:
+        """What a model must know of the data."""
+        images = self.train.images
+        # In float64 and in portions: the float32 copy of a whole data set would be the largest thing in memory.
+        total = sum(part.double().sum(0) for part in images.split(10_000))
+        mean = (total / (255 * len(images))).float()
+        return Facts(tuple(images.shape[1:]), len(images), mean, self.n_classes)
+
+
+def load(config, device: torch.device) -> Splits:
+    """The splits that config.data describes, on the device.
+
+    The held-out images are the same for every seed, so that runs over seeds share their splits.
+    """
+    files = mnist.load(config.root)
+    train, test = (Split(_binarize(x, config.binarization, part), y) for part, x, y in files)
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(mix("validation split")))
+    held_out, kept = order[: config.val_size].sort().values, order[config.val_size :].sort().values
+    parts = {"train": (train, kept), "val": (train, held_out), "test": (test, torch.arange(len(test)))}
+    splits = {}
+    for name, (split, index) in parts.items():
+        index = index[: config.limit]
+        splits[name] = Split(split.images[index], split.labels[index]).to(device)
+    return Splits(**splits, n_classes=10)
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """uint8 in 0…255 -> floats in [0, 1] of the default dtype."""
+    return images / 255
+
+
+def binarize_anew(x: Tensor) -> Tensor:
+    """Each pixel 1 with its grey value as probability (Burda et al. 2015), from torch's global generator."""
+    return (torch.rand_like(x) < x).to(x.dtype)
+
+
+def _binarize(images: Tensor, how: str, part: str) -> Tensor:
+    """uint8 images of 0 and 255. `dynamic` binarizes the training images batch by batch instead, and the others once:
+    a test set that changed with every evaluation would be none."""
+    if how == "threshold":
+        return (images >= 128).to(torch.uint8) * 255
+    if how == "static" or (how == "dynamic" and part == "test"):
+        generator = torch.Generator().manual_seed(mix("static binarization", part))
+        return (torch.rand(images.shape, generator=generator) < images / 255).to(torch.uint8) * 255
+    return images

@@ -1,0 +1,266 @@
+"""Every configuration group as a dataclass: names, types and ranges. The defaults are in conf/, in YAML.
+
+Adding a model: a dataclass here (listed in MODELS), conf/model/<name>.yaml, and aetrain/models/<name>.py with a class
+of the same name as the dataclass. These stand apart from the models because a wrong key must be answered before
+torch is imported, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Optional
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from aetrain.config import hparam, setting
+from aetrain.errors import UserError
+
+ACTIVATIONS = ("relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid")
+LIKELIHOODS = ("squared_error", "bernoulli")
+
+
+@dataclass
+class Schedule:
+    """A factor on a value as a function of the run's progress: see aetrain/training/schedules.py."""
+
+    kind: str = field(default="constant", metadata={"choices": ("constant", "linear", "cosine", "step", "cyclical")})
+    start: float = field(default=0.0, metadata={"min": 0, "only_if": {"kind": ("linear",)}})
+    length: float = field(default=0.5, metadata={"above": 0, "max": 1, "only_if": {"kind": ("linear", "cyclical")}})
+    end: float = field(default=0.0, metadata={"min": 0, "only_if": {"kind": ("cosine",)}})
+    cycles: int = field(default=4, metadata={"min": 1, "only_if": {"kind": ("cyclical",)}})
+    milestones: list[float] = field(
+        default_factory=lambda: [0.5, 0.75], metadata={"above": 0, "below": 1, "only_if": {"kind": ("step",)}}
+    )
+    gamma: float = field(default=0.1, metadata={"above": 0, "only_if": {"kind": ("step",)}})
+
+
+def scheduled(cls: type) -> type:
+    """A dataclass, with a field `schedule` that holds one Schedule for each of its hparams."""
+    cls = dataclass(cls)
+    names = [f.name for f in dataclasses.fields(cls) if f.metadata.get("hparam")]
+    if not names:
+        return cls
+    node = dataclasses.make_dataclass(
+        f"{cls.__name__}Schedules", [(name, Schedule, field(default_factory=Schedule)) for name in names]
+    )
+    return dataclasses.make_dataclass(
+        cls.__name__,
+        [("schedule", node, field(default_factory=node))],
+        bases=(cls,),
+        namespace={"__module__": __name__},
+    )
+
+
+# --- model ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Model:
+    """What every model has. `arch` chooses the networks, `likelihood` how an image is compared with its decoding."""
+
+    name: str = setting()
+    latent_dim: int = setting(min=1)
+    arch: str = setting(choices=("linear", "mlp", "conv"))
+    hidden: list[int] = setting(min=1, only_if={"arch": ("mlp",)})
+    channels: list[int] = setting(min=1, only_if={"arch": ("conv",)})
+    activation: str = setting(choices=ACTIVATIONS, only_if={"arch": ("mlp", "conv")})
+
+
+@dataclass
+class Deterministic(Model):
+    """A model whose code is a function of the image."""
+
+    code_activation: str = setting(choices=("identity", *ACTIVATIONS))
+    tied: bool = setting()
+    likelihood: str = setting(choices=LIKELIHOODS)
+    output: str = setting(choices=("identity", "sigmoid"), only_if={"likelihood": ("squared_error",)})
+
+    def __post_init__(self) -> None:
+        if self.tied and self.arch == "conv":
+            raise UserError("model.tied=true: tied weights need model.arch=linear or mlp, not conv")
+
+
+@scheduled
+class AE(Deterministic):
+    pass
+
+
+@scheduled
+class DAE(Deterministic):
+    corruption: str = setting(choices=("masking", "gaussian", "salt_and_pepper"))
+    corruption_level: float = hparam(min=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.corruption != "gaussian" and self.corruption_level > 1:
+            raise UserError(
+                f"model.corruption_level={self.corruption_level}: with model.corruption={self.corruption} it is "
+                "a share of the pixels, at most 1"
+            )
+
+
+@scheduled
+class Sparse(Deterministic):
+    penalty: str = setting(choices=("kl", "l1"))
+    rho: float = hparam(above=0, below=1, only_if={"penalty": ("kl",)})
+    sparsity_weight: float = hparam(min=0)
+    weight_decay: float = hparam(min=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.penalty == "kl" and self.code_activation != "sigmoid":
+            raise UserError(
+                f"model.code_activation={self.code_activation}: model.penalty=kl compares mean activations "
+                "with rho, so the code must lie in (0, 1); use sigmoid, or model.penalty=l1"
+            )
+        if self.penalty == "l1" and (self.arch == "conv" or self.tied):
+            raise UserError(
+                "model.penalty=l1 keeps the decoder's columns at unit norm, which needs model.arch=linear or mlp "
+                "and model.tied=false"
+            )
+
+
+@scheduled
+class Contractive(Deterministic):
+    contraction_weight: float = hparam(min=0)
+
+
+@scheduled
+class VAE(Model):
+    likelihood: str = setting(choices=("bernoulli", "gaussian"))
+    output: str = setting(choices=("identity", "sigmoid"), only_if={"likelihood": ("gaussian",)})
+    sigma: float = hparam(above=0, only_if={"likelihood": ("gaussian",)})
+
+
+@scheduled
+class BetaVAE(VAE):
+    beta: float = hparam(min=0)
+
+
+MODELS: dict[str, type] = {
+    "ae": AE,
+    "dae": DAE,
+    "sparse": Sparse,
+    "contractive": Contractive,
+    "vae": VAE,
+    "beta_vae": BetaVAE,
+}
+
+# --- the other groups -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Data:
+    name: str = setting(choices=("mnist",))
+    root: Optional[str] = setting()
+    val_size: int = setting(min=0)
+    limit: Optional[int] = setting(min=1)
+    binarization: str = setting(choices=("none", "threshold", "static", "dynamic"))
+
+
+@dataclass
+class Device:
+    name: str = setting(choices=("auto", "cpu", "cuda"))
+    index: int = setting(min=0)
+    precision: str = setting(choices=("fp32", "tf32", "bf16", "fp16"))
+    threads: Optional[int] = setting(min=1)
+    deterministic: bool = setting()
+
+
+@dataclass
+class Optimizer:
+    name: str = setting(choices=("adam", "adamw", "sgd"))
+    lr: float = setting(above=0)
+    betas: list[float] = setting(min=0, below=1, only_if={"name": ("adam", "adamw")})
+    eps: float = setting(above=0, only_if={"name": ("adam", "adamw")})
+    momentum: float = setting(min=0, below=1, only_if={"name": ("sgd",)})
+    weight_decay: float = setting(min=0)
+    schedule: Schedule = field(default_factory=Schedule)
+
+    def __post_init__(self) -> None:
+        if len(self.betas) != 2:
+            raise UserError(f"optimizer.betas={self.betas}: give two numbers, as in optimizer.betas=[0.9,0.999]")
+
+
+@dataclass
+class Trainer:
+    epochs: int = setting(min=1)
+    max_steps: Optional[int] = setting(min=1)
+    batch_size: int = setting(min=1)
+    eval_batch_size: int = setting(min=1)
+    clip_norm: Optional[float] = setting(above=0)
+    patience: Optional[int] = setting(min=1)
+    min_delta: float = setting(min=0)
+    log_every: int = setting(min=1)
+    grid_epochs: int = setting(min=1)
+    checkpoint_epochs: int = setting(min=1)
+    checkpoint_minutes: float = setting(above=0)
+    on_nonfinite: str = setting(choices=("stop", "skip"))
+
+
+@dataclass
+class Task:
+    name: str = setting(choices=("train",))
+
+
+@dataclass
+class Config:
+    """A whole run."""
+
+    model: Model = MISSING
+    data: Data = MISSING
+    device: Device = MISSING
+    optimizer: Optimizer = MISSING
+    trainer: Trainer = MISSING
+    task: Task = MISSING
+    seed: int = setting(min=0, max=2**63 - 1)
+
+
+GROUPS: dict[str, type] = {"data": Data, "device": Device, "optimizer": Optimizer, "trainer": Trainer, "task": Task}
+
+
+def register() -> None:
+    """Make the dataclasses known to Hydra, under hydra/schema/ so that --help does not list them as options."""
+    store = ConfigStore.instance()
+    store.store(name="config_schema", node=Config)
+    for group, cls in GROUPS.items():
+        store.store(group="hydra/schema", name=group, node=cls)
+    for name, cls in MODELS.items():
+        store.store(group="hydra/schema/model", name=name, node=cls)
+
+
+# --- what only the whole configuration shows --------------------------------------------------------------------------
+
+TRAIN_IMAGES = {"mnist": 60_000}  # known without opening the files, so that a wrong size is answered at once
+
+
+def train_size(data: Data) -> int:
+    """Images in the training split."""
+    size = TRAIN_IMAGES[data.name] - data.val_size
+    return size if data.limit is None else min(size, data.limit)
+
+
+def check_run(config: Config) -> None:
+    """Raise a UserError for values that do not go together."""
+    total = TRAIN_IMAGES[config.data.name]
+    if config.data.val_size >= total:
+        raise UserError(
+            f"data.val_size={config.data.val_size}: {config.data.name} has {total} training images and none would be "
+            "left; 10000 is usual"
+        )
+    if config.trainer.batch_size > (size := train_size(config.data)):
+        raise UserError(
+            f"trainer.batch_size={config.trainer.batch_size}: larger than the training split of {size} images; "
+            f"give at most {size}"
+        )
+    if config.trainer.patience is not None and config.data.val_size == 0:
+        raise UserError(
+            f"trainer.patience={config.trainer.patience}: early stopping needs validation images; give data.val_size=10000"
+        )
+    if config.optimizer.weight_decay > 0 and getattr(config.model, "weight_decay", 0) > 0:
+        raise UserError(
+            f"optimizer.weight_decay={config.optimizer.weight_decay}: this model has a weight decay of its own in its "
+            "objective; give model.weight_decay=0 or optimizer.weight_decay=0"
+        )

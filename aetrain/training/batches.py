@@ -1,0 +1,35 @@
+"""The training images, batch by batch, without leaving the device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from aetrain.data import Split, binarize_anew, to_unit
+from aetrain.noise import mix
+
+
+class Batches:
+    """Shuffled anew for every epoch, as a function of seed and epoch alone: a resumed run finds its place again. The
+    last short batch is dropped, so that every step has the same shapes."""
+
+    def __init__(self, split: Split, batch_size: int, seed: int, binarize: bool = False):
+        self._split, self._size, self._seed, self._binarize = split, batch_size, seed, binarize
+        self._epoch = -1
+        self._order: Tensor = torch.empty(0)
+        self._raw = torch.empty((batch_size, *split.images.shape[1:]), dtype=torch.uint8, device=split.images.device)
+        self.per_epoch = len(split) // batch_size
+
+    def get(self, step: int) -> tuple[Tensor, Tensor]:
+        """The batch of a 0-based step: x (B, C, H, W) in [0, 1] and labels (B,)."""
+        epoch, position = divmod(step, self.per_epoch)
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, self._shuffled(epoch)
+        index = self._order[position * self._size : (position + 1) * self._size]
+        # index_select into a buffer of its own: six times faster than images[index].
+        x = to_unit(torch.index_select(self._split.images, 0, index, out=self._raw))
+        return (binarize_anew(x) if self._binarize else x), self._split.labels[index]
+
+    def _shuffled(self, epoch: int) -> Tensor:
+        generator = torch.Generator().manual_seed(mix(self._seed, "order", epoch))
+        return torch.randperm(len(self._split), generator=generator).to(self._split.images.device)

@@ -1,0 +1,55 @@
+"""Checkpoints: everything a run needs to go on, as plain containers and tensors. Nothing in one can run code."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aetrain import __version__
+from aetrain.errors import UserError
+from aetrain.files import write_atomically
+
+FORMAT = 1
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write atomically; the checkpoint that was there stays until the new one is on the disk. Raises OSError."""
+    buffer = io.BytesIO()
+    versions = {"aetrain": __version__, "torch": str(torch.__version__)}
+    torch.save({"format": FORMAT, "versions": versions, **content}, buffer)
+    write_atomically(path, buffer.getbuffer())
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """The content of a checkpoint, which may come from anywhere: nothing of it is run.
+
+    Raises a UserError, one line, for a file that is absent, damaged, of another kind, or that holds more than plain
+    containers and tensors. The archive's checksums are verified: torch.load alone accepts flipped bits in tensors.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise UserError(f"{path}: damaged (checksum of {damaged}); use another checkpoint")
+        content = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; a run keeps its checkpoints in <run folder>/checkpoints/") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path}: a folder; give a file in it, such as {path / 'last.pt'}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path}: refused, it holds more than tensors and plain data (or is damaged)") from error
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, KeyError, IndexError,
+            ValueError, TypeError, AttributeError, AssertionError) as error:  # fmt: skip
+        raise UserError(f"{path}: damaged or not a checkpoint of aetrain; use another one") from error
+    if not isinstance(content, dict) or not isinstance(content.get("config"), dict) or "model" not in content:
+        raise UserError(f"{path}: not a checkpoint of aetrain")
+    if content.get("format") != FORMAT:
+        raise UserError(f"{path}: of format {content.get('format')}, this version of aetrain reads format {FORMAT}")
+    return content

@@ -1,0 +1,62 @@
+"""Schedules: a factor on a value as a pure function of the run's progress, so that a resumed run needs no memory of
+them. Lengths and milestones are fractions of the run."""
+
+from __future__ import annotations
+
+import math
+
+from aetrain.schema import Schedule
+
+
+def factor(schedule: Schedule, progress: float) -> float:
+    """The factor at `progress` in [0, 1].
+
+    constant: 1.
+    linear: from `start` up (or down) to 1 over the first `length` of the run, then 1: a warm-up.
+    cosine: from 1 to `end` on half a cosine (Loshchilov & Hutter 2017, one period).
+    step: times `gamma` at each of `milestones`.
+    cyclical: `cycles` times from 0 to 1, linear over the first `length` of each cycle (Fu et al. 2019).
+    """
+    match schedule.kind:
+        case "constant":
+            return 1.0
+        case "linear":
+            return schedule.start + (1 - schedule.start) * min(1.0, progress / schedule.length)
+        case "cosine":
+            return schedule.end + (1 - schedule.end) * 0.5 * (1 + math.cos(math.pi * progress))
+        case "step":
+            return schedule.gamma ** sum(progress >= milestone for milestone in schedule.milestones)
+        case "cyclical":
+            within = math.fmod(progress * schedule.cycles, 1.0) if progress < 1 else 1.0
+            return min(1.0, within / schedule.length)
+    raise ValueError(schedule.kind)
+
+
+class Scheduler:
+    """Writes every scheduled value in place before a step: the optimizer's learning rate and the model's hparams."""
+
+    def __init__(self, config, model, optimizer, total_steps: int):
+        self._optimizer, self._lr, self._total = optimizer, config.optimizer.lr, total_steps
+        self._lr_schedule = config.optimizer.schedule
+        nodes = getattr(config.model, "schedule", None)
+        buffers = dict(model.named_buffers(recurse=False))
+        self._hparams = {
+            name: (buffers[name], getattr(config.model, name), schedule)
+            for name, schedule in vars(nodes).items()
+            if name in buffers and schedule.kind != "constant"
+        } if nodes else {}  # fmt: skip
+
+    def apply(self, step: int) -> None:
+        """Set every value to what it is at the 0-based step."""
+        progress = step / self._total
+        if self._lr_schedule.kind != "constant":
+            self._set_lr(self._lr * factor(self._lr_schedule, progress))
+        for buffer, value, schedule in self._hparams.values():
+            buffer.fill_(value * factor(schedule, progress))
+
+    def _set_lr(self, lr: float) -> None:
+        for group in self._optimizer.param_groups:
+            if hasattr(group["lr"], "fill_"):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr

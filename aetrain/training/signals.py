@@ -1,0 +1,41 @@
+"""Signals become a request that the loop answers between two steps."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+class Requests:
+    """What has been asked for since the loop last looked."""
+
+    def __init__(self) -> None:
+        self.stop: signal.Signals | None = None  # SIGINT or SIGTERM: write a checkpoint and end
+        self.checkpoint = False  # SIGUSR1: write a checkpoint and go on
+
+    def receive(self, number: int, _frame: object = None) -> None:
+        if number == signal.SIGUSR1:
+            self.checkpoint = True
+        elif self.stop is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt  # a second Ctrl-C stops at once
+        else:
+            self.stop = signal.Signals(number)
+
+
+@contextmanager
+def listening() -> Iterator[Requests]:
+    """Within: SIGINT, SIGTERM and SIGUSR1 fill in the Requests instead of ending the process."""
+    requests = Requests()
+    if threading.current_thread() is not threading.main_thread():  # Python allows handlers in the main thread only
+        yield requests
+        return
+    before = {number: signal.signal(number, requests.receive) for number in (*EXIT_CODES, signal.SIGUSR1)}
+    try:
+        yield requests
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,80 @@
+"""One optimizer step, as a pure function of the batch: no host synchronisation, no branch on a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from aetrain.device import Precision
+
+Step = Callable[..., dict[str, Tensor]]
+
+
+class Latch:
+    """Remembers, on the device, the first step whose loss, terms or gradient norm was not finite.
+
+    `suppress` is 1 from there on (with skip: during such steps only) and serves the fused optimizers as found_inf, so
+    that no update uses the bad numbers. The host looks at it when it reads the meters, not at every step.
+    """
+
+    def __init__(self, device: torch.device, skip: bool = False):
+        self.skip = skip
+        self.suppress = torch.zeros((), device=device)
+        self.steps = torch.zeros((), device=device, dtype=torch.int64)  # seen so far
+        self.first_bad = torch.full((), -1, device=device, dtype=torch.int64)
+        self.bad_steps = torch.zeros((), device=device, dtype=torch.int64)
+        self.bad_values: Tensor | None = None  # which of the checked values were bad at first_bad: (T,) bool
+
+    def check(self, values: Tensor) -> None:
+        """values: (T,), of one step."""
+        bad = ~torch.isfinite(values)
+        now = bad.any()
+        new = now & (self.first_bad < 0)
+        self.bad_values = bad & new if self.bad_values is None else torch.where(new, bad, self.bad_values)
+        self.first_bad = torch.where(new, self.steps, self.first_bad)
+        self.bad_steps += now
+        self.suppress.copy_(now if self.skip else now | (self.suppress > 0))
+        self.steps += 1
+
+
+def make_step(model: nn.Module, optimizer: torch.optim.Optimizer, precision: Precision, clip_norm: float | None = None,
+              latch: Latch | None = None) -> Step:  # fmt: skip
+    """step(x, y=None) -> detached batch means of the loss, of every term, and the gradient's norm before clipping.
+
+    x: (B, C, H, W) in [0, 1], y: labels (B,). The means are 0-D tensors on the device.
+    """
+    params = [p for p in model.parameters() if p.requires_grad]
+    scaler = precision.scaler
+
+    def step(x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
+        with precision.autocast():
+            out = model(x, y)  # each (B,)
+        optimizer.zero_grad(set_to_none=True)
+        loss = out["loss"].mean()
+        if scaler:
+            if latch is not None:  # the scaler owns found_inf, so a latched run is stopped through its gradients
+                loss = torch.where(latch.suppress > 0, torch.nan, loss)
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
+        else:
+            loss.backward()
+        gradients = [p.grad for p in params if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if clip_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(params, clip_norm, norm)
+        means = torch.stack([term.detach() for term in out.values()]).mean(1)  # (T,)
+        if latch is not None:
+            # A gradient that overflows in fp16 is the scaler's business: it skips the step and lowers its scale.
+            latch.check(means if scaler else torch.cat([means, norm[None]]))
+        if scaler:
+            scaler.step(optimizer)
+            scaler.update()
+        else:
+            if latch is not None:
+                optimizer.found_inf = latch.suppress
+            optimizer.step()
+        return {**dict(zip(out, means.unbind(), strict=True)), "grad_norm": norm}
+
+    return step
