@@ -66,12 +66,22 @@ def _run(argv: list[str]) -> None:
     OmegaConf.register_new_resolver("aetrain.member", member_name, replace=True)
     shows_only = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
     if not (shows_only or args.multirun):
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            check(hydra.compose("config", overrides=args.overrides), args.overrides)
+        check(_composed(args), args.overrides)
     failures: list[AetrainError] = []
     _hydra_main(argv, raising=bool(args.multirun), failures=failures)
     if failures:
         raise failures[0]
+
+
+def _composed(args) -> DictConfig:
+    """What Hydra will compose of this command line."""
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        try:
+            return hydra.compose(args.config_name or "config", overrides=args.overrides)
+        except (ValueError, AssertionError, TypeError) as error:
+            if isinstance(error, HydraException | OmegaConfBaseException):
+                raise
+            raise UserError(" ".join(str(error).split())) from error  # an override that Hydra cannot digest
 
 
 def _refuse(message: str) -> None:
@@ -104,7 +114,11 @@ def _hydra_main(argv: list[str], raising: bool, failures: list[AetrainError]) ->
     """Hand the command line to Hydra. It reports a task's exception in lines of its own; in a single run ours is
     kept in `failures` instead and raised by the caller."""
 
+    started = False
+
     def job(config: DictConfig) -> float | None:
+        nonlocal started
+        started = True
         hydra_config = HydraConfig.get()
         overrides = list(hydra_config.overrides.task)
         try:
@@ -126,6 +140,11 @@ def _hydra_main(argv: list[str], raising: bool, failures: list[AetrainError]) ->
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
     try:
         hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
+    except (OSError, ValueError, RecursionError) as error:
+        # Before any job these are Hydra's answers to a folder it cannot make or an override it cannot digest.
+        if started or isinstance(error, HydraException | OmegaConfBaseException):
+            raise
+        raise UserError(" ".join(str(error).split())) from error
     finally:
         sys.argv = before[0]
         os.environ.pop("HYDRA_FULL_ERROR")

@@ -56,6 +56,8 @@ def suggest(word: str, options: Iterable[Any]) -> str:
 
 def _range_error(value: Any, limits: dict[str, Any]) -> str | None:
     """What is wrong with one value, or None. Comparisons are written so that NaN fails them."""
+    if value == MISSING:
+        return "it needs a value"
     if "choices" in limits and value not in limits["choices"]:
         return suggest(str(value), limits["choices"])
     if isinstance(value, float) and not math.isfinite(value):
@@ -169,7 +171,7 @@ def explain(error: BaseException) -> str:
     if missing:
         group, _, name = str(missing).rpartition("/")
         return f"{group or 'config'}={name}: there is no such option; {suggest(name, options or [])}"
-    text = " ".join(str(error).split())
+    text = " ".join(re.sub(r"\s*See https://\S+.*", "", str(error), flags=re.DOTALL).split())
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     if not isinstance(cause, OmegaConfBaseException):
         return text

@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 
@@ -13,10 +14,8 @@ class ConsoleHandler(logging.Handler):
     """Writes to whatever sys.stdout is at the moment, so that lines appear above a running progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
+        with suppress(BrokenPipeError):  # the reader of a pipe has left; the run goes on and its log has every line
             print(self.format(record), file=sys.stdout, flush=True)
-        except BrokenPipeError:  # the reader of a pipe has left; the run goes on and its folder has every line
-            pass
 
 
 def number(value: float) -> str:

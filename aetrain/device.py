@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def cuda_device_count() -> int:
-    """NVIDIA GPUs that the driver shows, asked of the driver itself: 0.3 ms instead of the seconds of a torch import."""
+    """NVIDIA GPUs that the driver shows, asked of the driver itself: 0.3 ms, not the seconds of a torch import."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +38,7 @@ class MLPEncoder(nn.Module):
     def __init__(self, image_shape: tuple[int, int, int], hidden: list[int], out: int, activation: str):
         super().__init__()
         sizes = [math.prod(image_shape), *hidden, out]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ class MLPDecoder(nn.Module):
                  unit_norm: bool = False):  # fmt: skip
         super().__init__()
         sizes = [latent_dim, *reversed(hidden), math.prod(image_shape)]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.activation, self.image_shape, self.unit_norm = activation, image_shape, unit_norm
 
     def _linear(self, layer: nn.Module, h: Tensor) -> Tensor:
@@ -74,7 +75,9 @@ class TiedDecoder(nn.Module):
     def __init__(self, encoder: MLPEncoder, image_shape: tuple[int, int, int]):
         super().__init__()
         self._encoder = (encoder,)  # in a tuple, so that its parameters are not registered twice
-        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(l.in_features)) for l in reversed(encoder.layers))
+        self.biases = nn.ParameterList(
+            nn.Parameter(torch.zeros(layer.in_features)) for layer in reversed(encoder.layers)
+        )
         self.activation, self.image_shape = encoder.activation, image_shape
 
     def forward(self, z: Tensor) -> Tensor:
@@ -105,7 +108,7 @@ class ConvEncoder(nn.Module):
     def __init__(self, image_shape: tuple[int, int, int], channels: list[int], out: int, activation: str):
         super().__init__()
         sizes = [image_shape[0], *channels]
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(sizes))
         self.head = nn.Linear(math.prod(_feature_shape(image_shape, channels)), out)
         self.activation = activation
 
@@ -123,7 +126,7 @@ class ConvDecoder(nn.Module):
         self.feature_shape = _feature_shape(image_shape, channels)
         self.head = nn.Linear(latent_dim, math.prod(self.feature_shape))
         sizes = [*reversed(channels), image_shape[0]]
-        self.convs = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.convs = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in pairwise(sizes))
         self.activation = activation
 
     def forward(self, z: Tensor) -> Tensor:

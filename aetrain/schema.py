@@ -257,7 +257,8 @@ def check_run(config: Config) -> None:
         )
     if config.trainer.patience is not None and config.data.val_size == 0:
         raise UserError(
-            f"trainer.patience={config.trainer.patience}: early stopping needs validation images; give data.val_size=10000"
+            f"trainer.patience={config.trainer.patience}: early stopping needs validation images; "
+            "give data.val_size=10000"
         )
     if config.optimizer.weight_decay > 0 and getattr(config.model, "weight_decay", 0) > 0:
         raise UserError(

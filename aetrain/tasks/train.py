@@ -24,9 +24,11 @@ def run(config, folder: Path, overrides: list[str]) -> float | None:
     torch.manual_seed(config.seed)
     splits = data.load(config.data, where)
     model = models.build(config.model, splits.facts()).to(where)
-    size = sum(p.numel() for p in model.parameters())
-    log.info("%s: %s parameters, %s training images, %s in %s", config.model.name, f"{size:,}", f"{len(splits.train):,}",
-             where, config.device.precision)  # fmt: skip
+    parameters = sum(p.numel() for p in model.parameters())
+    log.info(
+        f"{config.model.name}: {parameters:,} parameters, {len(splits.train):,} training images, "
+        f"{where} in {config.device.precision}"
+    )
     with Run(folder, config, overrides) as out:
         training = Training(config, model, splits, out, where)
         try:

@@ -190,7 +190,8 @@ class Training:
         raise RunFailed(
             f"diverged: {name} was not finite at step {self._first_step + first_bad + 1} (optimizer.lr="
             f"{self.config.optimizer.lr}, device.precision={self.config.device.precision}); no update was made from "
-            f"there on; try a smaller optimizer.lr, trainer.clip_norm=1 or fp32. Before it: {self.run.folder}/checkpoints/last.pt"
+            "there on; try a smaller optimizer.lr, trainer.clip_norm=1 or device.precision=fp32. "
+            f"The state before it: {self.run.folder}/checkpoints/last.pt"
         )
 
     def best_epoch(self) -> dict[str, float] | None:

@@ -1,0 +1,110 @@
+"""Shared fixtures: a configuration composed as the command line composes it, and runs in a folder of their own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import hydra
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from aetrain import models, schema
+from aetrain.cli import CONF, check, main, member_name
+from aetrain.models import Facts
+
+SMALL = ["data.limit=300", "trainer.batch_size=50", "trainer.log_every=2", "trainer.max_steps=6", "device=cpu"]
+
+
+def pytest_configure(config):
+    # torch's threads and hypothesis' deadlines make no difference to what is tested here; the machine's load does.
+    torch.set_num_threads(2)
+
+
+def pytest_collection_modifyitems(items):
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("cuda"):
+                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_cache(tmp_path_factory):
+    """Unpack the data sets into a folder of this session, not into the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def compose(*overrides: str):
+    """The typed configuration of a command line."""
+    schema.register()
+    OmegaConf.register_new_resolver("aetrain.member", member_name, replace=True)
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return check(hydra.compose("config", overrides=list(overrides)), overrides)
+
+
+def facts(image_shape=(1, 28, 28), train_size=1000) -> Facts:
+    return Facts(image_shape, train_size, torch.full(image_shape, 0.13), 10)
+
+
+def build(*overrides: str, image_shape=(1, 28, 28), seed: int = 0):
+    """A model as the command line would build it, in the default dtype."""
+    torch.manual_seed(seed)
+    return models.build(compose(*overrides).model, facts(image_shape))
+
+
+@pytest.fixture
+def images():
+    """(64, 1, 28, 28) in [0, 1], with edges at exactly 0 and 1 as in MNIST."""
+    generator = torch.Generator().manual_seed(1)
+    return (torch.rand(64, 1, 28, 28, generator=generator) * 2 - 0.5).clamp(0, 1)
+
+
+@pytest.fixture
+def float64():
+    """Within the test, torch computes in float64."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def aetrain(tmp_path, monkeypatch, capfd):
+    """Run a command line in an empty folder; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*argv: str):
+        code = main(list(argv))
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    run.folder = tmp_path
+    return run
+
+
+@pytest.fixture
+def small_run(aetrain):
+    """Run a small training; returns its folder."""
+
+    def run(*argv: str, folder: str = "run") -> Path:
+        code, out, err = aetrain(*SMALL, f"hydra.run.dir={folder}", *argv)
+        assert code == 0, err
+        return aetrain.folder / folder
+
+    return run
+
+
+def read_events(folder: Path):
+    """TensorBoard's own reader on a run's folder."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0, "histograms": 0})
+    accumulator.Reload()
+    return accumulator
+
+
+PYTHON = sys.executable

@@ -1,0 +1,127 @@
+"""The bundled MNIST: complete, checked, repaired, and safe to race for."""
+
+import hashlib
+import logging
+import multiprocessing
+import shutil
+
+import pytest
+import torch
+
+from aetrain import data
+from aetrain.data import mnist
+from aetrain.errors import UserError
+from tests.conftest import compose
+
+
+@pytest.fixture
+def root(tmp_path):
+    mnist.load(str(tmp_path))
+    return tmp_path
+
+
+def raw(root):
+    return root / "MNIST" / "raw"
+
+
+def test_it_is_the_published_mnist(root):
+    (_, train, train_labels), (_, test, test_labels) = mnist.load(str(root))
+    assert train.shape == (60_000, 1, 28, 28) and test.shape == (10_000, 1, 28, 28) and train.dtype == torch.uint8
+    assert train_labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    # The mean and standard deviation by which everyone normalises MNIST.
+    assert (train / 255).mean().item() == pytest.approx(0.1307, abs=5e-5)
+    assert (train / 255).std().item() == pytest.approx(0.3081, abs=5e-5)
+
+
+def test_torchvision_reads_the_same_folder(root):
+    from torchvision.datasets import MNIST
+
+    theirs = MNIST(str(root), train=False, download=False)
+    (_, _, _), (_, images, labels) = mnist.load(str(root))
+    assert torch.equal(theirs.data, images[:, 0]) and torch.equal(theirs.targets, labels)
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00" * 100, None])
+def test_a_damaged_copy_is_replaced_with_a_warning_that_names_it(root, damage, caplog):
+    path = raw(root) / "t10k-images-idx3-ubyte"
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 1
+    path.write_bytes(content if damage is None else damage)
+    with caplog.at_level(logging.WARNING):
+        mnist.load(str(root))
+    assert [record.message for record in caplog.records if str(path) in record.message and "damaged" in record.message]
+    assert hashlib.md5(path.read_bytes()).hexdigest() == mnist.MD5[path.name]
+
+
+def test_a_damaged_package_is_a_user_error_that_names_the_file(tmp_path, monkeypatch):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(mnist.BUNDLE, bundle)
+    path = bundle / "train-labels-idx1-ubyte.xz"
+    path.write_bytes(path.read_bytes()[:1000])
+    monkeypatch.setattr(mnist, "BUNDLE", bundle)
+    with pytest.raises(UserError, match="train-labels-idx1-ubyte.xz: partial or corrupt"):
+        mnist.load(str(tmp_path / "root"))
+
+
+def test_a_folder_that_cannot_be_made_is_no_obstacle(tmp_path, caplog):
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    with pytest.raises(UserError, match="cannot be read"):
+        mnist.load(str(blocker))  # a file where the folder should be
+
+
+def _load(root):
+    return hashlib.md5(mnist.load(root)[0][1].numpy().tobytes()).hexdigest()
+
+
+def test_processes_may_race_for_the_unpacked_files(tmp_path):
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        assert len(set(pool.map(_load, [str(tmp_path)] * 3))) == 1
+    assert sorted(p.name for p in raw(tmp_path).iterdir()) == sorted(mnist.MD5)  # no temporary file left
+
+
+# --- splits
+
+
+def splits(*overrides):
+    return data.load(compose(*overrides).data, torch.device("cpu"))
+
+
+def test_splits_are_disjoint_and_the_same_for_every_seed():
+    a, b = splits("seed=0"), splits("seed=1")
+    assert [len(a.train), len(a.val), len(a.test)] == [50_000, 10_000, 10_000]
+    assert torch.equal(a.val.images, b.val.images)
+    everything = torch.cat([a.train.labels, a.val.labels]).bincount()
+    assert everything.tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    train = {image.numpy().tobytes() for image in a.train.images[:5000]}
+    assert not any(image.numpy().tobytes() in train for image in a.val.images[:1000])
+
+
+def test_limit_and_val_size():
+    small = splits("data.limit=100", "data.val_size=0", "trainer.batch_size=10")
+    assert [len(small.train), len(small.val), len(small.test)] == [100, 0, 100]
+
+
+def test_the_resident_data_are_uint8():
+    assert {split.images.dtype for split in vars(splits("data.limit=10", "trainer.batch_size=1")).values()
+            if hasattr(split, "images")} == {torch.uint8}  # fmt: skip
+
+
+def test_facts_hold_the_mean_image():
+    part = splits("data.limit=500")
+    torch.testing.assert_close(part.facts().mean_image, (part.train.images / 255).mean(0))
+
+
+def test_binarization():
+    grey = splits("data.limit=2000")
+    threshold = splits("data.limit=2000", "data.binarization=threshold")
+    assert torch.equal(threshold.train.images, (grey.train.images >= 128) * torch.tensor(255, dtype=torch.uint8))
+    static, again = (splits("data.limit=2000", "data.binarization=static") for _ in range(2))
+    assert torch.equal(static.train.images, again.train.images)
+    assert set(static.test.images.unique().tolist()) == {0, 255}
+    # Unbiased: the mean over many pixels is kept, within its standard error.
+    p = grey.train.images.double() / 255
+    error = (static.train.images.double() / 255 - p).mean().abs()
+    assert error < 4 * (p * (1 - p)).mean().sqrt() / p.numel() ** 0.5
+    dynamic = splits("data.limit=2000", "data.binarization=dynamic")
+    assert torch.equal(dynamic.train.images, grey.train.images) and torch.equal(dynamic.test.images, static.test.images)

@@ -1,0 +1,264 @@
+"""What the objectives promise, on models built as the command line builds them."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from aetrain.models.contractive import jacobian_squared_norm
+from aetrain.noise import Noise
+from aetrain.schema import MODELS
+from tests.conftest import build, compose
+
+ALL = sorted(MODELS)
+
+
+@pytest.mark.parametrize("model", ALL)
+@pytest.mark.parametrize("arch", ["linear", "mlp", "conv"])
+def test_every_term_is_per_image(model, arch, images):
+    untied = ["model.tied=false"] if model == "contractive" else []
+    batch = 6 if arch == "conv" else 64  # the exact contraction of a conv encoder is slow
+    net = build(f"model={model}", f"model.arch={arch}", "model.latent_dim=8", *untied)
+    out = net(images[:batch])
+    assert {value.shape for value in out.values()} == {(batch,)}
+    assert set(net.weights()) <= set(out)
+    assert net.decode(net.encode(images[:batch])).shape == (batch, 1, 28, 28)
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_loss_is_the_weighted_sum_of_the_terms(model, images):
+    net = build(f"model={model}")
+    out = net(images)
+    expected = sum(float(weight) * out[name] for name, weight in net.weights().items())
+    torch.testing.assert_close(out["loss"], expected)
+
+
+HPARAM_CASES = [
+    ("dae", "corruption_level", ["model.corruption=masking"]),
+    ("dae", "corruption_level", ["model.corruption=gaussian"]),
+    ("dae", "corruption_level", ["model.corruption=salt_and_pepper"]),
+    ("sparse", "rho", []),
+    ("sparse", "sparsity_weight", []),
+    ("sparse", "sparsity_weight", ["model.penalty=l1", "model.code_activation=relu"]),
+    ("sparse", "weight_decay", ["model.weight_decay=1e-3"]),
+    ("contractive", "contraction_weight", []),
+    ("vae", "sigma", ["model.likelihood=gaussian"]),
+    ("beta_vae", "sigma", ["model.likelihood=gaussian"]),
+    ("beta_vae", "beta", []),
+]
+
+
+def test_every_hparam_has_a_case():
+    declared = {(m, f.name) for m, cls in MODELS.items() for f in dataclasses.fields(cls) if f.metadata.get("hparam")}
+    assert declared == {(model, name) for model, name, _ in HPARAM_CASES}
+
+
+@pytest.mark.parametrize(("model", "name", "overrides"), HPARAM_CASES)
+def test_perturbing_an_hparam_changes_the_objective(model, name, overrides, images):
+    net = build(f"model={model}", *overrides)
+    buffer = getattr(net, name)
+
+    def loss():
+        with net.noise.fixed(0):
+            return net(images)["loss"].mean().item()
+
+    before = loss()
+    buffer.mul_(1.5)
+    assert loss() != pytest.approx(before, rel=1e-6)
+    assert name not in net.state_dict()  # the configuration is its only stored source
+
+
+def test_beta_vae_at_beta_1_is_vae_to_the_bit(images):
+    losses = []
+    for overrides in (["model=vae"], ["model=beta_vae", "model.beta=1"]):
+        net = build(*overrides)
+        torch.manual_seed(3)
+        out = net(images)
+        out["loss"].mean().backward()
+        losses.append([*out.values(), *(p.grad for p in net.parameters())])
+    assert all(torch.equal(a, b) for a, b in zip(*losses, strict=True))
+
+
+def test_vae_samples_its_posterior(float64, images):
+    # The mean over draws of z equals mu, its spread e^(logvar / 2), within the standard error.
+    net = build("model=vae", "model.latent_dim=3")
+    seen = []
+    net.reconstruction = lambda x, z: seen.append(z) or z.sum(1)
+    torch.manual_seed(0)
+    for _ in range(4000):
+        net.terms(images[:2])
+    z = torch.stack(seen)
+    mu, logvar = net.posterior(images[:2])
+    std = torch.exp(0.5 * logvar)
+    assert ((z.mean(0) - mu).abs() < 4.5 * std / 4000**0.5).all()
+    assert ((z.std(0) / std - 1).abs() < 4.5 / (2 * 4000) ** 0.5).all()
+
+
+# --- contractive
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model.arch=linear"],  # closed form
+        ["model.arch=mlp", "model.hidden=[12]", "model.activation=tanh", "model.code_activation=identity"],
+        ["model.arch=conv", "model.channels=[3,4]", "model.activation=softplus", "model.tied=false"],
+    ],
+)
+def test_contraction_equals_jacrev(float64, overrides, images):
+    net, x = build("model=contractive", "model.latent_dim=7", *overrides), images[:5].double()
+    exact = torch.stack([torch.func.jacrev(net.encode)(image[None]).square().sum() for image in x])
+    torch.testing.assert_close(net(x)["contraction"], exact, rtol=1e-5, atol=0)
+    torch.testing.assert_close(jacobian_squared_norm(net.encode, x), exact, rtol=1e-5, atol=0)
+
+
+def test_contraction_has_the_gradient_of_its_definition(float64, images):
+    net, x = build("model=contractive", "model.latent_dim=5"), images[:4].double()
+    weight = net.encoder.layers[0].weight
+    closed = torch.autograd.grad(net(x)["contraction"].sum(), weight)[0]
+    general = torch.autograd.grad(jacobian_squared_norm(net.encode, x).sum(), weight)[0]
+    torch.testing.assert_close(closed, general)
+
+
+def test_tied_weights_are_the_encoders_transposed(images):
+    net = build("model=contractive", "model.arch=mlp", "model.hidden=[9]", "model.latent_dim=4")
+    first, last = net.encoder.layers
+    h = torch.relu(torch.nn.functional.linear(net.encode(images), last.weight.t(), net.decoder.biases[0]))
+    expected = torch.nn.functional.linear(h, first.weight.t(), net.decoder.biases[1])
+    torch.testing.assert_close(net.decoder(net.encode(images)).flatten(1), expected)
+    assert sum(p.numel() for p in net.parameters()) == 784 * 9 + 9 + 9 * 4 + 4 + 9 + 784
+
+
+# --- sparse
+
+
+def test_sparse_kl_is_summed_over_units_of_the_batch_mean(images):
+    net = build("model=sparse", "model.rho=0.2", "model.latent_dim=3")
+    rho_hat = net.encode(images).mean(0).double()
+    expected = (0.2 * (0.2 / rho_hat).log() + 0.8 * (0.8 / (1 - rho_hat)).log()).sum()
+    assert net(images)["sparsity"][0].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_weight_decay_sums_squared_weights_without_biases(images):
+    net = build("model=sparse", "model.latent_dim=5")
+    weights = [net.encoder.layers[0].weight, net.decoder.layers[0].weight]
+    expected = sum(w.double().square().sum().item() for w in weights)
+    assert net(images)["weight_decay"][0].item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("arch", ["linear", "mlp"])
+@pytest.mark.parametrize("scale", [0.5, 2.0, 10.0])
+def test_rescaling_cannot_lower_the_l1_objective_for_free(float64, arch, scale, images):
+    """Shrinking the code and growing the decoder leaves the objective of a free decoder's reconstruction and lowers
+    its penalty. With unit-norm columns the growth has no effect at all."""
+    hidden = ["model.hidden=[12]"] if arch == "mlp" else []
+    net = build("model=sparse", "model.penalty=l1", "model.code_activation=relu", f"model.arch={arch}",
+                "model.latent_dim=16", *hidden)  # fmt: skip
+    x = images.double()
+    before = {name: value.mean().item() for name, value in net(x).items()}
+    with torch.no_grad():
+        for layer in net.decoder.layers:
+            layer.weight.mul_(scale)
+    after = {name: value.mean().item() for name, value in net(x).items()}
+    assert after["recon"] == pytest.approx(before["recon"], rel=1e-9)
+    assert after["sparsity"] == pytest.approx(before["sparsity"], rel=1e-9)
+    # The escape that a free decoder offers: code / c through a decoder · c.
+    net.decoder.unit_norm = False
+    code = net.encode(x)
+    free = net.reconstruction(x, code).mean().item()
+    with torch.no_grad():
+        net.decoder.layers[0].weight.mul_(scale)
+    assert net.reconstruction(x, code / scale).mean().item() == pytest.approx(free, rel=1e-9)
+
+
+def test_dead_units_are_those_that_do_not_respond():
+    net = build("model=sparse", "model.latent_dim=4")
+    code = torch.tensor([[0.1, 0.9, 0.5, 0.0], [0.1, 0.1, 0.505, 0.0]])
+    found = net.diagnostics({"code": code})
+    assert found["dead_units"] == 3 and found["mean_activation"].item() == pytest.approx(code.mean().item())
+
+
+# --- denoising
+
+
+def test_masking_zeroes_the_share_asked_for_and_nothing_else(images):
+    net = build("model=dae", "model.corruption=masking", "model.corruption_level=0.25")
+    torch.manual_seed(0)
+    x = images + 0.1  # no zeros of its own
+    corrupted = net.corrupt(x)
+    changed = corrupted != x
+    assert (corrupted[changed] == 0).all()
+    assert changed.float().mean().item() == pytest.approx(0.25, abs=4 * (0.25 * 0.75 / x.numel()) ** 0.5)
+
+
+def test_salt_and_pepper_in_equal_shares(images):
+    net = build("model=dae", "model.corruption=salt_and_pepper", "model.corruption_level=0.4")
+    torch.manual_seed(0)
+    x = images * 0.5 + 0.25  # neither 0 nor 1 of its own
+    corrupted = net.corrupt(x)
+    error = 4 * (0.2 * 0.8 / x.numel()) ** 0.5
+    assert (corrupted == 0).float().mean().item() == pytest.approx(0.2, abs=error)
+    assert (corrupted == 1).float().mean().item() == pytest.approx(0.2, abs=error)
+
+
+def test_gaussian_corruption_has_the_level_as_standard_deviation(images):
+    net = build("model=dae", "model.corruption=gaussian", "model.corruption_level=0.5")
+    torch.manual_seed(0)
+    noise = net.corrupt(images) - images
+    assert noise.std().item() == pytest.approx(0.5, rel=4 / (2 * images.numel()) ** 0.5)
+
+
+def test_the_target_is_the_clean_image(images):
+    net = build("model=dae", "model.corruption_level=1.0")  # everything masked: the input says nothing of x
+    recon = net(images)["recon"]
+    constant = net.decode(net.encode(torch.zeros_like(images)))
+    torch.testing.assert_close(recon, (images - constant).square().flatten(1).sum(1))
+
+
+# --- noise
+
+
+@pytest.mark.parametrize("batch", [1, 7, 128, 200])
+def test_fixed_noise_depends_on_the_image_alone(batch):
+    noise, like = Noise(), torch.empty(300, 2, 3)
+    with noise.fixed(5):
+        whole = noise.randn_like(like)
+    parts = []
+    for start in range(0, 300, batch):
+        with noise.fixed(5, start):
+            parts.append(noise.randn_like(like[start : start + batch]))
+    assert torch.equal(torch.cat(parts), whole)
+    with noise.fixed(6):
+        assert not torch.equal(noise.randn_like(like), whole)
+
+
+def test_fixed_noise_leaves_the_training_generator_alone():
+    noise, state = Noise(), torch.get_rng_state()
+    with noise.fixed(0):
+        first, second = noise.rand_like(torch.empty(4)), noise.rand_like(torch.empty(4))
+    assert torch.equal(torch.get_rng_state(), state) and not torch.equal(first, second)
+
+
+def test_an_image_side_that_conv_layers_cannot_halve_is_a_user_error():
+    from aetrain.errors import UserError
+
+    with pytest.raises(UserError, match=r"divisible by 8.*28x28"):
+        build("model=vae", "model.arch=conv", "model.channels=[8,8,8]")
+
+
+def test_doubling_the_side_multiplies_the_squared_error_by_four_and_nothing_else():
+    config = ["model=vae", "model.likelihood=gaussian", "model.latent_dim=4"]
+    small, large = build(*config, image_shape=(1, 8, 8)), build(*config, image_shape=(1, 16, 16))
+    for net in (small, large):
+        net.decoder.layers[-1].weight.data.zero_(), net.decoder.layers[-1].bias.data.zero_()  # x_hat = 1/2
+    recon = [net(torch.zeros(2, 1, side, side))["recon"][0].item() for net, side in ((small, 8), (large, 16))]
+    assert recon[1] == pytest.approx(4 * recon[0], rel=1e-6)
+
+
+def test_a_name_that_is_not_listed_is_not_imported():
+    config = compose("model=vae").model
+    config.name = "os"
+    with pytest.raises(KeyError):
+        from aetrain import models
+
+        models.build(config, None)

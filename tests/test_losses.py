@@ -1,0 +1,98 @@
+"""Every formula against its closed form, an independent implementation, or a sampled estimate."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
+
+from aetrain import losses
+
+
+@pytest.fixture(autouse=True)
+def _float64(float64):
+    pass
+
+
+# The background text's worked numbers, to the digits that it prints.
+@pytest.mark.parametrize(("rho_hat", "printed"), [(0.866, 1.1363), (0.096, 0.0490), (0.11, 0.0343), (0.5, 0.1927)])
+def test_bernoulli_kl_worked_numbers(rho_hat, printed):
+    exact = 0.2 * math.log(0.2 / rho_hat) + 0.8 * math.log(0.8 / (1 - rho_hat))
+    assert losses.bernoulli_kl(0.2, torch.tensor(rho_hat)).item() == pytest.approx(exact, rel=1e-12)
+    assert exact == pytest.approx(printed, abs=2e-4)
+
+
+def test_bernoulli_kl_is_zero_only_at_rho_and_finite_at_the_ends():
+    grid = torch.linspace(0, 1, 101)
+    kl = losses.bernoulli_kl(0.2, grid)
+    assert torch.isfinite(kl).all()
+    assert kl.argmin() == 20 and kl[20] == 0 and (kl[torch.arange(101) != 20] > 0).all()
+
+
+def test_bernoulli_kl_pulls_a_saturated_float32_unit_back():
+    rho_hat = torch.tensor([0.0, 1.0], dtype=torch.float32, requires_grad=True)
+    assert torch.isfinite(losses.bernoulli_kl(0.1, rho_hat)).all()
+
+
+def test_gaussian_vae_worked_numbers():
+    # x = 2, q = N(1.5, 0.25), z = 1.6, decoder mean 1.6, sigma = 1
+    x, mean = torch.full((1, 1, 1, 1), 2.0), torch.full((1, 1, 1, 1), 1.6)
+    recon = losses.gaussian_nll(x, mean, 1.0)
+    kl = losses.gaussian_kl(torch.tensor([[1.5]]), torch.tensor([[math.log(0.25)]])).sum(1)
+    assert recon.item() == pytest.approx(0.5 * 0.4**2 + 0.5 * math.log(2 * math.pi), rel=1e-12)
+    assert kl.item() == pytest.approx(0.5 * (2.25 + 0.25 - 1 - math.log(0.25)), rel=1e-12)
+    assert [recon.item(), kl.item(), (recon + kl).item()] == pytest.approx([0.9989, 1.4431, 2.4420], abs=1e-4)
+
+
+def test_logvar_2_is_std_e():
+    assert torch.exp(0.5 * torch.tensor(2.0)).item() == pytest.approx(math.e)
+
+
+def test_likelihoods_equal_torch_distributions():
+    torch.manual_seed(0)
+    x, out = torch.rand(5, 1, 4, 3).round(), torch.randn(5, 1, 4, 3)
+    bernoulli = Independent(Bernoulli(logits=out), 3)
+    torch.testing.assert_close(losses.bernoulli_nll(x, out), -bernoulli.log_prob(x))
+    gaussian = Independent(Normal(out, 0.3), 3)
+    torch.testing.assert_close(losses.gaussian_nll(x, out, 0.3), -gaussian.log_prob(x))
+
+
+def test_bernoulli_nll_of_grey_pixels_is_smallest_where_the_probability_is_the_pixel():
+    x = torch.tensor(0.3).expand(1, 1, 1, 1)
+    logits = torch.linspace(-3, 3, 601).reshape(-1, 1, 1, 1)
+    best = losses.bernoulli_nll(x.expand_as(logits), logits).argmin()
+    assert torch.sigmoid(logits[best]).item() == pytest.approx(0.3, abs=0.01)
+
+
+def test_squared_error_sums_over_pixels():
+    x, x_hat = torch.zeros(2, 1, 28, 28), torch.full((2, 1, 28, 28), 0.5)
+    assert losses.squared_error(x, x_hat).tolist() == [784 * 0.25] * 2
+
+
+def test_gaussian_kl_equals_torch_and_monte_carlo():
+    torch.manual_seed(0)
+    mu, logvar = torch.randn(3, 4), torch.randn(3, 4)
+    q, p = Normal(mu, torch.exp(0.5 * logvar)), Normal(torch.zeros_like(mu), 1.0)
+    kl = losses.gaussian_kl(mu, logvar)
+    torch.testing.assert_close(kl, kl_divergence(q, p))
+    z = mu + torch.exp(0.5 * logvar) * torch.randn(100_000, 3, 4)  # reparameterized draws
+    ratios = q.log_prob(z) - p.log_prob(z)
+    standard_error = ratios.std(0) / ratios.shape[0] ** 0.5
+    assert ((ratios.mean(0) - kl).abs() < 4.5 * standard_error).all()
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda v: losses.squared_error(torch.full_like(v, 0.4), v),
+        lambda v: losses.bernoulli_nll(torch.full_like(v, 0.4), v),
+        lambda v: losses.gaussian_nll(torch.full_like(v, 0.4), v, 0.7),
+        lambda v: losses.gaussian_kl(v.flatten(1), v.flatten(1) / 2),
+        lambda v: losses.bernoulli_kl(0.3, torch.sigmoid(v)),
+        lambda v: losses.sigmoid_layer_contraction(torch.sigmoid(v.flatten(1)), torch.ones(6, 2)),
+    ],
+)
+def test_gradients_equal_finite_differences(loss):
+    torch.manual_seed(0)
+    value = torch.randn(2, 1, 2, 3, requires_grad=True)
+    assert torch.autograd.gradcheck(loss, value)
