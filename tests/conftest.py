@@ -91,7 +91,7 @@ def small_run(aetrain):
     """Run a small training; returns its folder."""
 
     def run(*argv: str, folder: str = "run") -> Path:
-        code, out, err = aetrain(*SMALL, f"hydra.run.dir={folder}", *argv)
+        code, _out, err = aetrain(*SMALL, f"hydra.run.dir={folder}", *argv)
         assert code == 0, err
         return aetrain.folder / folder
 

@@ -25,7 +25,7 @@ def raw(root):
 
 
 def test_it_is_the_published_mnist(root):
-    (_, train, train_labels), (_, test, test_labels) = mnist.load(str(root))
+    (_, train, train_labels), (_, test, _test_labels) = mnist.load(str(root))
     assert train.shape == (60_000, 1, 28, 28) and test.shape == (10_000, 1, 28, 28) and train.dtype == torch.uint8
     assert train_labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     # The mean and standard deviation by which everyone normalises MNIST.
@@ -59,7 +59,7 @@ def test_a_damaged_package_is_a_user_error_that_names_the_file(tmp_path, monkeyp
     path = bundle / "train-labels-idx1-ubyte.xz"
     path.write_bytes(path.read_bytes()[:1000])
     monkeypatch.setattr(mnist, "BUNDLE", bundle)
-    with pytest.raises(UserError, match="train-labels-idx1-ubyte.xz: partial or corrupt"):
+    with pytest.raises(UserError, match=r"train-labels-idx1-ubyte\.xz: partial or corrupt"):
         mnist.load(str(tmp_path / "root"))
 
 
