@@ -1,7 +1,7 @@
 """The `aetrain` command: argv → composed, checked configuration → task. Imports no torch.
 
 Hydra makes a run's folder before it calls the task, so a single run is composed and checked here first: a mistake
-leaves nothing behind. A sweep's members are checked by the launcher (hydra_plugins/aetrain_launcher.py).
+leaves nothing behind. The members of a sweep are checked by hydra_plugins/aetrain_sweeper.py.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _run(argv)
     except (HydraException, OmegaConfBaseException) as error:
-        return _report(explain(error), 2)
+        return _report(explain(error) + _elsewhere(error), 2)
     except AetrainError as error:
         return _report(str(error), error.exit_code)
+    except SystemExit as exit:  # Hydra's way to end after --help and the like
+        return int(exit.code or 0)
     except KeyboardInterrupt:
         return _report("stopped at once", 130)
     return 0
@@ -75,13 +77,26 @@ def _run(argv: list[str]) -> None:
 
 def _composed(args) -> DictConfig:
     """What Hydra will compose of this command line."""
+    if args.config_dir and not os.path.isdir(args.config_dir):
+        raise UserError(f"--config-dir {args.config_dir}: there is no such folder")
+    searched = [f"hydra.searchpath=[{os.path.abspath(args.config_dir)}]"] if args.config_dir else []
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         try:
-            return hydra.compose(args.config_name or "config", overrides=args.overrides)
+            return hydra.compose(args.config_name or "config", overrides=[*args.overrides, *searched])
         except (ValueError, AssertionError, TypeError) as error:
             if isinstance(error, HydraException | OmegaConfBaseException):
                 raise
             raise UserError(" ".join(str(error).split())) from error  # an override that Hydra cannot digest
+
+
+def _elsewhere(error: BaseException) -> str:
+    """Which models have the key that this one lacks: `model.beta` is typed for the vae more often than any other."""
+    key = getattr(error.__cause__ or error.__context__ or error, "full_key", None) or ""
+    group, _, name = key.partition(".")
+    if group != "model" or "unknown key" not in explain(error):
+        return ""
+    owners = [model for model, cls in schema.MODELS.items() if name in cls.__dataclass_fields__]
+    return f"; {name} belongs to model={' and model='.join(owners)}" if owners else ""
 
 
 def _refuse(message: str) -> None:
@@ -144,6 +159,11 @@ def _hydra_main(argv: list[str], raising: bool, failures: list[AetrainError]) ->
         # Before any job these are Hydra's answers to a folder it cannot make or an override it cannot digest.
         if started or isinstance(error, HydraException | OmegaConfBaseException):
             raise
+        if isinstance(error, OSError):
+            raise UserError(
+                f"{error.filename}: the folder cannot be made ({error.strerror}); choose another with hydra.run.dir=… "
+                "or hydra.sweep.dir=…"
+            ) from error
         raise UserError(" ".join(str(error).split())) from error
     finally:
         sys.argv = before[0]

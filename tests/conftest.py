@@ -31,9 +31,10 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def data_cache(tmp_path_factory):
-    """Unpack the data sets into a folder of this session, not into the user's cache."""
+def environment(tmp_path_factory):
+    """Unpack the data sets into a folder of these tests, not into the user's cache; let processes find the package."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 

@@ -1,0 +1,45 @@
+"""`hydra/sweeper=aetrain`, the default: Hydra's basic sweeper, with every member checked before the first starts.
+
+In a namespace package of this name because Hydra takes sweepers from nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+from omegaconf import open_dict
+
+
+class AetrainSweeper(BasicSweeper):
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Compose every member, as Hydra does here too, and check its values."""
+        from aetrain.cli import check
+
+        try:
+            for overrides in batch:
+                config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+                with open_dict(config):
+                    del config["hydra"]
+                check(config, overrides)
+        except Exception:
+            self._leave_nothing()
+            raise
+
+    def _leave_nothing(self) -> None:
+        """Remove the folder that the sweep has just made, unless it holds older members."""
+        folder = Path(str(self.config.hydra.sweep.dir))
+        if {path.name for path in folder.iterdir()} <= {"multirun.yaml"}:
+            (folder / "multirun.yaml").unlink()
+            folder.rmdir()
+
+
+# A plain dict, not a dataclass: Hydra scans this file without entering it into sys.modules, which dataclasses need.
+ConfigStore.instance().store(
+    group="hydra/sweeper",
+    name="aetrain",
+    node={"_target_": "hydra_plugins.aetrain_sweeper.AetrainSweeper", "max_batch_size": None, "params": None},
+    provider="aetrain",
+)

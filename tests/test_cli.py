@@ -1,0 +1,128 @@
+"""The command line's contract: exit codes, one-line errors, nothing left behind, no torch before it is needed."""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from tests.conftest import PYTHON, SMALL
+
+MISTAKES = [
+    # (command line, what the line must name, what it must suggest)
+    ("model=betavae", "model=betavae", "beta_vae"),
+    ("model=beta_vae model.betta=4", "model.betta", "beta"),
+    ("model.betta=4", "model.betta", "latent_dim"),
+    ("model=beta_vae model.beta=abc", "model.beta=abc", "a number"),
+    ("model=beta_vae model.beta=-1", "model.beta=-1", "at least 0"),
+    ("model.beta=-1", "model.beta", "model=beta_vae"),
+    ("model=sparse model.rho=1.5", "model.rho=1.5", "less than 1"),
+    ("trainer.epochs=0", "trainer.epochs=0", "at least 1"),
+    ("trainer.epochs=1.5", "trainer.epochs=1.5", "whole number"),
+    ("trainer.batch_size=0", "trainer.batch_size=0", "at least 1"),
+    ("trainer.batch_size=100000", "trainer.batch_size=100000", "at most 50000"),
+    ("data.limit=50", "trainer.batch_size=128", "at most 50"),
+    ("optimizer.lr=nan", "optimizer.lr=nan", "finite"),
+    ("optimizer.lr=inf", "optimizer.lr=inf", "finite"),
+    ("optimizer.betas=[0.9]", "optimizer.betas", "[0.9,0.999]"),
+    ("device.precision=fp16 device=cpu", "device.precision=fp16", "bf16"),
+    ("device.precision=tf32 device=cpu", "device.precision=tf32", "fp32"),
+    ("data.val_size=60000", "data.val_size=60000", "10000"),
+    ("data.val_size=0 trainer.patience=3", "trainer.patience=3", "data.val_size=10000"),
+    ("model.latent_dim=0", "model.latent_dim=0", "at least 1"),
+    ("model.hidden=[3,0]", "model.hidden=[3,0]", "at least 1"),
+    ("model.hidden=[]", "model.hidden=[]", "at least one"),
+    ("+model.extra=1", "model.extra", "latent_dim"),
+    ("+extra=1", "extra", "seed"),
+    ("model=ae model.beta=4", "model.beta", "model=beta_vae"),
+    ("model=beta_vae model.name=vae", "model.name=vae", "model=…"),
+    ("model=sparse model.penalty=l1 model.rho=0.1", "model.rho", "model.penalty=kl"),
+    ("model=sparse model.code_activation=relu", "model.code_activation=relu", "sigmoid"),
+    ("model=sparse model.penalty=l1 model.tied=true", "model.penalty=l1", "model.tied=false"),
+    ("model=sparse model.weight_decay=0.1 optimizer=adamw", "optimizer.weight_decay", "optimizer.weight_decay=0"),
+    ("model=contractive model.arch=conv", "model.tied=true", "linear"),
+    ("model=dae model.corruption_level=1.5", "model.corruption_level=1.5", "at most 1"),
+    ("model.sigma=2", "model.sigma", "gaussian"),
+    ("optimizer.schedule.length=0.3", "optimizer.schedule.length", "linear"),
+    ("optimiser.lr=1", "optimiser", "optimizer"),
+    ("seed=-1", "seed=-1", "at least 0"),
+    ("seed=99999999999999999999", "seed", "at most"),
+    ("~seed", "seed", "a value"),
+    ("task=nope", "task=nope", "train"),
+    ("trainer.epochs", "trainer.epochs", ""),
+    ("model=vae,ae", "model=vae,ae", "--multirun"),
+    ("--foo", "--foo", "--help"),
+    ("--config-dir /nonexistent", "/nonexistent", ""),
+    ("--experimental-rerun x.pickle", "--experimental-rerun", ""),
+    ("-m model=beta_vae model.beta=1,-1", "model.beta=-1", "at least 0"),
+    ("-m model=vae,aee", "model=aee", "'ae'"),
+    ("hydra.run.dir=/proc/nowhere", "/proc/nowhere", "hydra.run.dir"),
+]
+
+
+@pytest.mark.parametrize(("line", "names", "suggests"), MISTAKES, ids=[line for line, *_ in MISTAKES])
+def test_a_mistake_is_one_line_and_leaves_nothing(aetrain, line, names, suggests):
+    code, out, err = aetrain(*line.split())
+    assert code == 2 and out == ""
+    assert err.startswith("aetrain: error: ") and err.count("\n") == 1
+    assert names in err and suggests in err
+    assert not [p for p in aetrain.folder.rglob("*") if p.is_file()]
+    assert not list((aetrain.folder / "outputs").glob("*/*"))
+
+
+@pytest.mark.skipif(os.path.exists("/dev/nvidia0"), reason="needs a machine without a GPU")
+def test_cuda_without_a_gpu(aetrain):
+    code, _, err = aetrain("device=cuda")
+    assert code == 2 and "device=cuda" in err and "device=cpu" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["--version", "--help", "model=sparse --help", "--cfg job", "model=betavae", "device=cuda"]
+)
+def test_torch_is_not_imported_before_it_is_needed(line, tmp_path):
+    if "cuda" in line and os.path.exists("/dev/nvidia0"):
+        pytest.skip("needs a machine without a GPU")
+    program = (
+        "import sys; from aetrain.cli import main; main(sys.argv[1:]); sys.exit(3 if 'torch' in sys.modules else 0)"
+    )
+    started = time.monotonic()
+    done = subprocess.run(
+        [PYTHON, "-c", program, *line.split()], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < 10  # about 0.8 s; with torch it would be several times that
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_names_every_model_and_leaves_out_internals(aetrain):
+    code, out, _ = aetrain("--help")
+    assert code == 0 and "model: ae, beta_vae, contractive, dae, sparse, vae" in out
+    assert "schema" not in out and "hydra/" not in out
+
+
+def test_version(aetrain):
+    from aetrain import __version__
+
+    assert aetrain("--version") == (0, f"aetrain {__version__}\n", "")
+
+
+def test_a_sweep_names_its_members_by_their_overrides(aetrain):
+    line = ["-m", "model=beta_vae", "model.beta=1,4", *SMALL, "hydra.sweep.dir=sweep"]
+    code, _, err = aetrain(*line)
+    assert code == 0, err
+    names = sorted(p.name for p in (aetrain.folder / "sweep").iterdir() if p.is_dir())
+    assert [name[:14] for name in names] == ["0_model.beta=1", "1_model.beta=4"]
+    hashes = {
+        json.loads((aetrain.folder / "sweep" / name / "result.json").read_text())["config_hash"] for name in names
+    }
+    assert len(hashes) == 2
+
+
+def test_runs_started_together_do_not_share_a_folder(tmp_path):
+    processes = [
+        subprocess.Popen([PYTHON, "-m", "aetrain.cli", *SMALL, "trainer.max_steps=1"], cwd=tmp_path,
+                         stdout=subprocess.DEVNULL) for _ in range(2)
+    ]  # fmt: skip
+    assert [p.wait(120) for p in processes] == [0, 0]
+    assert len(list((tmp_path / "outputs" / "vae").iterdir())) == 2
