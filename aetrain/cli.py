@@ -9,8 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
@@ -21,10 +24,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from aetrain import __version__, schema
+from aetrain import __version__, resume, schema
 from aetrain.config import explain, typed
 from aetrain.device import check_device
-from aetrain.errors import AetrainError, UserError
+from aetrain.errors import AetrainError, Interrupted, UserError
 
 log = logging.getLogger("aetrain")
 
@@ -45,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(str(error), error.exit_code)
     except SystemExit as exit:  # Hydra's way to end after --help and the like
         return int(exit.code or 0)
+    except Interrupted as interrupt:
+        return _report(str(interrupt), interrupt.exit_code)
     except KeyboardInterrupt:
         return _report("stopped at once", 130)
     return 0
@@ -67,12 +72,27 @@ def _run(argv: list[str]) -> None:
     schema.register()
     OmegaConf.register_new_resolver("aetrain.member", member_name, replace=True)
     shows_only = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
-    if not (shows_only or args.multirun):
-        check(_composed(args), args.overrides)
-    failures: list[AetrainError] = []
-    _hydra_main(argv, raising=bool(args.multirun), failures=failures)
-    if failures:
-        raise failures[0]
+    if shows_only:
+        _hydra_main(argv, Job())
+        return
+    resumed = resume.arguments(args.overrides)
+    if args.multirun:
+        if resumed:
+            raise UserError("resume=…: continues one run; leave out --multirun")
+        _hydra_main(argv, Job())
+        return
+    job = Job(given=args.overrides, resumed=resumed[0] if resumed else None)
+    if resumed:
+        flags = [word for word in argv if word not in args.overrides]
+        _, restored, job.given = resumed
+        args.overrides = [*restored, *job.given]
+        argv = [*flags, *args.overrides]
+    else:
+        _refuse_used_folder(args.overrides)
+    check(_composed(args), job.given)
+    _hydra_main(argv, job)
+    if job.failure:
+        raise job.failure
 
 
 def _composed(args) -> DictConfig:
@@ -125,39 +145,61 @@ def member_name(overrides: Sequence[str]) -> str:
     return name[:120].rstrip("._") or "default"
 
 
-def _hydra_main(argv: list[str], raising: bool, failures: list[AetrainError]) -> None:
-    """Hand the command line to Hydra. It reports a task's exception in lines of its own; in a single run ours is
-    kept in `failures` instead and raised by the caller."""
+def _refuse_used_folder(overrides: Sequence[str]) -> None:
+    """Two runs in one folder would be none: their logs mixed, their checkpoints overwritten."""
+    for override in overrides:
+        key, _, folder = override.partition("=")
+        if key == "hydra.run.dir" and (Path(folder) / "config.yaml").is_file():
+            raise UserError(f"{override}: a run is there; continue it with resume={folder} or give another folder")
 
-    started = False
 
-    def job(config: DictConfig) -> float | None:
-        nonlocal started
-        started = True
+@dataclass
+class Job:
+    """What Hydra calls for every run of a command line."""
+
+    given: Sequence[str] | None = None  # the user's overrides; None in a sweep, whose members have their own
+    resumed: Path | None = None  # the folder of the run that goes on
+    started: bool = False
+    failure: AetrainError | None = None
+
+    def __call__(self, config: DictConfig) -> float | None:
+        self.started = True
         hydra_config = HydraConfig.get()
-        overrides = list(hydra_config.overrides.task)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is something to write a checkpoint of
+        given = hydra_config.overrides.task if self.given is None else self.given
+        overrides = [override for override in given if not override.startswith("hydra.")]
         try:
             from aetrain.tasks import run_task
 
-            return run_task(check(config, overrides), Path(hydra_config.runtime.output_dir), overrides)
+            folder = Path(hydra_config.runtime.output_dir)
+            return run_task(check(config, overrides), folder, overrides, self.resumed is not None)
         except AetrainError as error:
             log.debug("%s", error)  # to the run's log file; the terminal has it on stderr
-            if raising:
+            if self.given is None:
                 raise
-            failures.append(error)
+            self.failure = error  # raised by the caller: Hydra would add lines of its own
             return None
         except Exception:
             log.debug("a bug", exc_info=True)
             raise
 
+
+def _hydra_main(argv: list[str], job: Job) -> None:
+    """Hand the command line to Hydra, which calls the job once or, in a sweep, for every member."""
+
+    @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
+    def entry(config: DictConfig) -> float | None:
+        return job(config)
+
     before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = ["aetrain", *argv]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
     try:
-        hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
+        entry()
     except (OSError, ValueError, RecursionError) as error:
         # Before any job these are Hydra's answers to a folder it cannot make or an override it cannot digest.
-        if started or isinstance(error, HydraException | OmegaConfBaseException):
+        if job.started or isinstance(error, HydraException | OmegaConfBaseException):
             raise
         if isinstance(error, OSError):
             raise UserError(

@@ -22,8 +22,9 @@ class RunFailed(AetrainError):
     exit_code = 1
 
 
-class Interrupted(AetrainError):
-    """A signal ended the run after its checkpoint was written."""
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the run after its checkpoint was written. No Exception, so that it ends a whole sweep and not
+    just the member that it meets."""
 
     def __init__(self, message: str, exit_code: int):
         super().__init__(message)

@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-import logging
+import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from omegaconf import OmegaConf
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams as hparams_summaries
+from torch.utils.tensorboard import summary as summaries
 
 from aetrain import __version__
 from aetrain.config import config_hash, flatten, plain
+from aetrain.errors import UserError
+from aetrain.events import EventFile
 from aetrain.files import write_atomically, write_json
 
-log = logging.getLogger(__name__)
+APPENDED = ("metrics.jsonl", "events.out.tfevents.*")  # the files that grow; all others are replaced as a whole
 
 
 class Run:
-    """Writes TensorBoard events, metrics.jsonl, grids and result.json below `folder`. A context manager."""
+    """Writes TensorBoard events, metrics.jsonl, grids and result.json below `folder`. A context manager.
 
-    def __init__(self, folder: Path, config: Any, overrides: list[str]):
+    position: of `position()` at the checkpoint from which a run is resumed; what was appended after it is cut off.
+    Raises a UserError where another process writes into the folder.
+    """
+
+    def __init__(self, folder: Path, config: Any, overrides: list[str], position: Mapping[str, int] | None = None):
         self.folder, self.config, self.overrides = folder, config, overrides
+        self._lock = _lock(folder)
         for sub in ("checkpoints", "grids"):
             (folder / sub).mkdir(parents=True, exist_ok=True)
+        if position is not None:
+            _cut(folder, position)
+            for half_written in folder.rglob(".*.tmp"):
+                half_written.unlink()
+            (folder / "result.json").unlink(missing_ok=True)
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(config))).encode())
-        self._events = SummaryWriter(str(folder))
         self._metrics = open(folder / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+        self._events = EventFile(folder)
 
     def __enter__(self) -> Run:
         return self
@@ -39,25 +53,32 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self._metrics.close()
         self._events.close()
+        self._lock.close()
+
+    def position(self) -> dict[str, int]:
+        """Bytes of each file that grows, all of them on the disk: a checkpoint that holds this can be trusted to find
+        them there, after a power cut too."""
+        sizes = {}
+        for path in _appended(self.folder):
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+            sizes[path.name] = path.stat().st_size
+        return sizes
 
     def log(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
         """One line of metrics.jsonl and one event with a scalar per tag."""
-        # JSON has no NaN: a metric that is none is null there, so that any reader can read the line.
-        row = {tag: value if value == value and abs(value) != float("inf") else None for tag, value in values.items()}
-        self._metrics.write(json.dumps({"step": step, "epoch": round(epoch, 6), **row}) + "\n")
+        self._metrics.write(json.dumps({"step": step, "epoch": round(epoch, 6), **_strict(values)}) + "\n")
         self._metrics.flush()
-        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
-        self._events.file_writer.add_summary(summary, step)
+        self._events.add(Summary(value=[Summary.Value(tag=tag, simple_value=v) for tag, v in values.items()]), step)
 
     def histogram(self, step: int, tag: str, values: Tensor) -> None:
-        self._events.add_histogram(tag, values.float().cpu(), step)
+        self._events.add(Summary(value=[Summary.Value(tag=tag, histo=_histogram(values))]), step)
 
     def grid(self, step: int, epoch: int, name: str, png: bytes, height: int, width: int) -> None:
         """The same PNG as a file and as a TensorBoard image."""
         write_atomically(self.folder / "grids" / f"{name}_{epoch:04d}.png", png)
         image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
-        summary = Summary(value=[Summary.Value(tag=f"grids/{name}", image=image)])
-        self._events.file_writer.add_summary(summary, step)
+        self._events.add(Summary(value=[Summary.Value(tag=f"grids/{name}", image=image)]), step)
 
     def finish(self, step: int, status: str, metrics: Mapping[str, float], seconds: float, **more: Any) -> None:
         """result.json, and the run's row in TensorBoard's HParams table."""
@@ -68,7 +89,7 @@ class Run:
             {
                 "status": status,
                 "step": step,
-                "metrics": dict(metrics),
+                "metrics": _strict(metrics),
                 **more,
                 "overrides": self.overrides,
                 "config_hash": config_hash(self.config),
@@ -86,6 +107,56 @@ class Run:
             for key, value in flatten(plain(self.config)).items()
             if key != "data.root"
         }
-        _, start, end = hparams_summaries(values, dict(metrics))
-        for summary in (start, end):
-            self._events.file_writer.add_summary(summary, step)
+        _, start, end = summaries.hparams(values, dict(metrics))
+        self._events.add(start, step)
+        self._events.add(end, step)
+
+
+def _strict(values: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN and no infinity: such a metric is null, so that any reader can read the line."""
+    return {tag: value if math.isfinite(value) else None for tag, value in values.items()}
+
+
+def _histogram(values: Tensor) -> HistogramProto:
+    """64 bins of equal width over the finite values."""
+    array = values.detach().double().flatten().cpu().numpy()
+    array = array[np.isfinite(array)]
+    if not array.size:
+        return HistogramProto(
+        min=array.min(), max=array.max(), num=array.size, sum=array.sum(), sum_squares=array @ array,
+        bucket_limit=edges[1:].tolist(), bucket=counts.tolist(),
+    )  # fmt: skip
+
+
+def _lock(folder: Path):
+    """The folder's lock, held as long as the file is open; the system releases it when the process dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = open(folder / ".lock", "a+", encoding="utf-8")  # noqa: SIM115
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.seek(0)
+        owner = file.read().strip()
+        file.close()
+        raise UserError(
+            f"{folder}: process {owner or '?'} is writing there; wait for it, stop it, or give another hydra.run.dir=…"
+        ) from error
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _appended(folder: Path) -> list[Path]:
+    return sorted(path for pattern in APPENDED for path in folder.glob(pattern))
+
+
+def _cut(folder: Path, position: Mapping[str, int]) -> None:
+    """Bring every file that grows back to its length at the checkpoint."""
+    for path in _appended(folder):
+        if path.name not in position:
+            path.unlink()
+            continue
+        if path.stat().st_size < position[path.name]:
+            raise UserError(f"{path}: shorter than at the checkpoint, something else has changed it; start a new run")
+        os.truncate(path, position[path.name])

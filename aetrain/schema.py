@@ -242,6 +242,12 @@ def train_size(data: Data) -> int:
     return size if data.limit is None else min(size, data.limit)
 
 
+def total_steps(config: Config) -> int:
+    """Optimizer steps of a whole run."""
+    steps = config.trainer.epochs * (train_size(config.data) // config.trainer.batch_size)
+    return steps if config.trainer.max_steps is None else min(steps, config.trainer.max_steps)
+
+
 def check_run(config: Config) -> None:
     """Raise a UserError for values that do not go together."""
     total = TRAIN_IMAGES[config.data.name]

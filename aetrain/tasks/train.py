@@ -2,43 +2,101 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from aetrain import data, device, models
 from aetrain.console import table
-from aetrain.errors import AetrainError, Interrupted
+from aetrain.errors import AetrainError, Interrupted, RunFailed
 from aetrain.run import Run
-from aetrain.training.loop import Training
+from aetrain.schema import total_steps
+from aetrain.training import checkpoint
+from aetrain.training.loop import Training, stays_stopped
+from aetrain.training.signals import listening
 
 log = logging.getLogger(__name__)
 
 
-def run(config, folder: Path, overrides: list[str]) -> float | None:
-    """Train into `folder`. Returns val/nelbo where the model has one, else val/recon, or None without validation."""
-    started = time.monotonic()
-    where = device.resolve(config.device)
-    torch.manual_seed(config.seed)
-    splits = data.load(config.data, where)
-    model = models.build(config.model, splits.facts()).to(where)
-    parameters = sum(p.numel() for p in model.parameters())
-    log.info(
-        f"{config.model.name}: {parameters:,} parameters, {len(splits.train):,} training images, "
-        f"{where} in {config.device.precision}"
-    )
-    with Run(folder, config, overrides) as out:
-        training = Training(config, model, splits, out, where)
-        try:
-            training.fit()
-            metrics = training.test()
-        except AetrainError as error:
-            status = "interrupted" if isinstance(error, Interrupted) else "failed"
-            out.finish(training.step, status, training.last_metrics, time.monotonic() - started, reason=str(error))
-            raise
-        out.finish(training.step, "done", metrics, time.monotonic() - started, best=training.best_epoch())
+def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> float | None:
+    """Train into `folder`, or go on where its last checkpoint ends. Returns val/nelbo where the model has one, else
+    val/recon, or None without validation."""
+    with listening() as requests:
+        started = time.monotonic()
+        where = device.resolve(config.device)
+        state = load_state(config, folder) if resumed else None
+        if state and is_done(config, folder, state):
+            log.info("nothing to do: %s is done (%d steps); trainer.epochs=… would continue it", folder, state["step"])
+            return None
+        if state:
+            overrides = [*state["overrides"], *overrides]
+        torch.manual_seed(config.seed)
+        splits = data.load(config.data, where)
+        model = models.build(config.model, splits.facts()).to(where)
+        parameters = sum(p.numel() for p in model.parameters())
+        log.info(
+            f"{config.model.name}: {parameters:,} parameters, {len(splits.train):,} training images, "
+            f"{where} in {config.device.precision}"
+        )
+        with _explained(config, folder), Run(folder, config, overrides, state and state["position"]) as out:
+            training = Training(config, model, splits, out, where, requests)
+            if state:
+                training.restore(state)
+            try:
+                training.fit()
+                metrics = training.test()
+            except (AetrainError, Interrupted) as error:
+                status = "interrupted" if isinstance(error, Interrupted) else "failed"
+                seconds = time.monotonic() - started
+                with suppress(OSError):  # a full disk may be the very reason
+                    out.finish(training.step, status, training.last_metrics, seconds, reason=str(error))
+                raise
+            out.finish(training.step, "done", metrics, time.monotonic() - started, best=training.best_epoch())
+        requests.answer("the end", folder)
     tested = {tag: value for tag, value in metrics.items() if tag.startswith(("test/", "latent/"))}
     log.info("%s\n%s", table(f"test split, {len(splits.test):,} images:", tested), folder)
     return metrics.get("val/nelbo", metrics.get("val/recon"))
+
+
+def load_state(config, folder: Path) -> dict[str, Any]:
+    """The folder's last checkpoint, checked against the configuration. Raises a UserError."""
+    path = folder / "checkpoints" / "last.pt"
+    state = checkpoint.load(path)
+    checkpoint.check_state(path, state, config)
+    return state
+
+
+def is_done(config, folder: Path, state: dict[str, Any]) -> bool:
+    """Whether the run has made all its steps and written its result."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        finished = json.loads((folder / "result.json").read_text())["status"] == "done"
+        return finished and (state["step"] >= total_steps(config) or stays_stopped(state, config))
+    return False
+
+
+@contextmanager
+def _explained(config, folder: Path) -> Iterator[None]:
+    """Turn what the machine refuses (space, memory) into one line. Raises RunFailed."""
+    try:
+        yield
+    except OSError as error:
+        raise RunFailed(
+            f"{error.filename or folder}: cannot be written ({error.strerror or error}); the checkpoints before it are "
+            f"intact; make room, then continue with aetrain resume={folder}"
+        ) from error
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        # On the CPU torch's allocator raises a plain RuntimeError.
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in str(error):
+            raise
+        trainer = config.trainer
+        raise RunFailed(
+            f"out of memory on {config.device.name} with trainer.batch_size={trainer.batch_size} and "
+            f"trainer.eval_batch_size={trainer.eval_batch_size}; lower them, model.hidden or model.channels, or give "
+            "device.precision=bf16"
+        ) from error

@@ -11,10 +11,18 @@ from typing import Any
 import torch
 
 from aetrain import __version__
+from aetrain.config import flatten, plain
 from aetrain.errors import UserError
 from aetrain.files import write_atomically
 
 FORMAT = 1
+# What resuming reads, and its kind.
+KINDS = {
+    "config": dict, "overrides": list, "position": dict, "machine": dict,
+    "model": dict, "optimizer": dict, "rng": dict, "meters": dict,
+    "step": int, "total_steps": int, "epoch": float,
+    "best": dict, "stopped_early": bool, "metrics": dict,
+}  # fmt: skip
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -48,8 +56,22 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, KeyError, IndexError,
             ValueError, TypeError, AttributeError, AssertionError) as error:  # fmt: skip
         raise UserError(f"{path}: damaged or not a checkpoint of aetrain; use another one") from error
-    if not isinstance(content, dict) or not isinstance(content.get("config"), dict) or "model" not in content:
+    if not isinstance(content, dict) or {"format", "config", "model", "step"} - content.keys():
         raise UserError(f"{path}: not a checkpoint of aetrain")
     if content.get("format") != FORMAT:
         raise UserError(f"{path}: of format {content.get('format')}, this version of aetrain reads format {FORMAT}")
     return content
+
+
+def check_state(path: Path, state: dict[str, Any], config: Any) -> None:
+    """Raise a UserError unless the checkpoint belongs to the configuration's model and data, and has the parts and the
+    kinds of values that resuming reads."""
+    for key, kind in KINDS.items():
+        if not isinstance(state.get(key), kind):
+            raise UserError(f"{path}: has no usable {key!r}; use another checkpoint")
+    mine = plain(config)
+    for group in ("model", "data"):
+        theirs = state["config"].get(group)
+        for key, value in flatten(mine[group]).items():
+            if key != "root" and (not isinstance(theirs, dict) or flatten(theirs).get(key) != value):
+                raise UserError(f"{path}: is of a run with another {group}.{key} than config.yaml beside it")

@@ -13,33 +13,41 @@ from aetrain.config import plain
 from aetrain.console import ProgressBar, number
 from aetrain.data import Splits
 from aetrain.device import Precision
-from aetrain.errors import Interrupted, RunFailed
+from aetrain.errors import RunFailed, UserError
 from aetrain.grids import make_grids
 from aetrain.models import Autoencoder
 from aetrain.noise import mix
 from aetrain.run import Run
+from aetrain.schema import total_steps
 from aetrain.training import checkpoint
 from aetrain.training.batches import Batches
 from aetrain.training.evaluation import Evaluation, evaluate
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.schedules import Scheduler
-from aetrain.training.signals import EXIT_CODES, listening
+from aetrain.training.signals import Requests
 from aetrain.training.step import Latch, make_step
 
 log = logging.getLogger(__name__)
 
 
+def stays_stopped(state: dict[str, Any], config) -> bool:
+    """Whether early stopping ended the checkpoint's run, and would again with the configuration's patience."""
+    patience = config.trainer.patience
+    return state["stopped_early"] and patience is not None and state["epoch"] - state["best"]["epoch"] >= patience
+
+
 class Training:
     """A model in training: the loop, and the state that a checkpoint holds."""
 
-    def __init__(self, config, model: Autoencoder, splits: Splits, run: Run, device: torch.device):
+    def __init__(self, config, model: Autoencoder, splits: Splits, run: Run, device: torch.device, requests: Requests):
+        self.requests = requests
         self.config, self.model, self.splits, self.run, self.device = config, model, splits, run, device
         trainer = config.trainer
         self.precision = Precision.of(config.device.precision, device)
         self.optimizer = build_optimizer(config.optimizer, model)
         self.batches = Batches(splits.train, trainer.batch_size, config.seed, config.data.binarization == "dynamic")
-        self.total_steps = min(trainer.max_steps or math.inf, trainer.epochs * self.batches.per_epoch)
+        self.total_steps = total_steps(config)
         self.scheduler = Scheduler(config, model, self.optimizer, self.total_steps)
         self.latch = Latch(device, skip=trainer.on_nonfinite == "skip")
         self.do_step = make_step(model, self.optimizer, self.precision, trainer.clip_norm, self.latch)
@@ -62,7 +70,7 @@ class Training:
             self.save("last")
         self._first_step = self.step
         self._mark = (self.step, time.perf_counter())
-        with ProgressBar(self.total_steps, self.step, trainer.epochs) as bar, listening() as requests:
+        with ProgressBar(self.total_steps, self.step, trainer.epochs) as bar:
             while self.step < self.total_steps and not self.stopped_early:
                 self.scheduler.apply(self.step)
                 self.meters.add(self.do_step(*self.batches.get(self.step)))
@@ -72,15 +80,9 @@ class Training:
                     self.log_interval(bar)
                 if self.step % self.batches.per_epoch == 0 or self.step == self.total_steps:
                     self.end_epoch()
-                if requests.stop or requests.checkpoint or self._checkpoint_due():
+                if self.requests or self._checkpoint_due():
                     self.save("last")
-                    requests.checkpoint = False
-                if requests.stop:
-                    raise Interrupted(
-                        f"{requests.stop.name} at step {self.step}: checkpoint written; continue with "
-                        f"aetrain resume={self.run.folder}",
-                        EXIT_CODES[requests.stop],
-                    )
+                    self.requests.answer(f"step {self.step}", self.run.folder)
 
     @property
     def epoch(self) -> float:
@@ -222,14 +224,52 @@ class Training:
         scaler, cuda = self.precision.scaler, self.device.type == "cuda"
         return {
             "config": plain(self.config),
+            "overrides": list(self.run.overrides),
+            "position": self.run.position(),
+            "machine": self.machine(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": scaler.state_dict() if scaler else None,
             "rng": {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state(self.device) if cuda else None},
             "meters": self.meters.state_dict(),
             "step": self.step,
+            "total_steps": self.total_steps,
             "epoch": self.epoch,
             "best": dict(self.best),
             "stopped_early": self.stopped_early,
             "metrics": dict(self.last_metrics),
         }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state, as if the run had never stopped. Raises a UserError if it does not fit."""
+        fresh = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.precision.scaler and state["scaler"]:
+                self.precision.scaler.load_state_dict(state["scaler"])
+            self.meters.load_state_dict(state["meters"], self.device)
+            self.step, self.best = int(state["step"]), dict(state["best"])
+            self.last_metrics = dict(state["metrics"])
+            self.stopped_early = stays_stopped(state, self.config)
+            torch.set_rng_state(state["rng"]["cpu"])
+            if self.device.type == "cuda" and state["rng"]["cuda"] is not None:
+                torch.cuda.set_rng_state(state["rng"]["cuda"], self.device)
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{self.run.folder}/checkpoints/last.pt: does not fit this run ({reason})") from error
+        for group, values in zip(self.optimizer.param_groups, fresh, strict=True):
+            group.update(values)  # the configuration is their only source; it may have been changed on resuming
+        if (here := self.machine()) != state["machine"]:
+            log.warning("warning: resumed on %s, was %s: results agree, but not to the bit", here, state["machine"])
+        if state["total_steps"] != self.total_steps and self.scheduler.active:
+            log.warning(
+                "warning: a schedule was laid out for %d steps and is for %d from here on: the end differs from that "
+                "of a run of this length", state["total_steps"], self.total_steps,
+            )  # fmt: skip
+        log.info("resumed at step %d of %d", self.step, self.total_steps)
+
+    def machine(self) -> dict[str, Any]:
+        """What the bits of a result depend on beside configuration and seed."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        return {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "device": name}

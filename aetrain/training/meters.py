@@ -38,5 +38,7 @@ class Meters:
     def state_dict(self) -> dict[str, Any]:
         return {"names": list(self.names), "sums": dict(self._sums), "counts": dict(self._counts)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.names, self._sums, self._counts = list(state["names"]), dict(state["sums"]), dict(state["counts"])
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        self.names, self._counts = list(state["names"]), {window: int(state["counts"][window]) for window in WINDOWS}
+        sums = {window: state["sums"][window] for window in WINDOWS}
+        self._sums = {window: None if value is None else value.to(device) for window, value in sums.items()}

@@ -46,6 +46,11 @@ class Scheduler:
             if name in buffers and schedule.kind != "constant"
         } if nodes else {}  # fmt: skip
 
+    @property
+    def active(self) -> bool:
+        """Whether anything changes during the run."""
+        return bool(self._hparams) or self._lr_schedule.kind != "constant"
+
     def apply(self, step: int) -> None:
         """Set every value to what it is at the 0-based step."""
         progress = step / self._total

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from aetrain.errors import Interrupted
+
+log = logging.getLogger(__name__)
 
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -24,6 +30,20 @@ class Requests:
             raise KeyboardInterrupt  # a second Ctrl-C stops at once
         else:
             self.stop = signal.Signals(number)
+
+    def __bool__(self) -> bool:
+        return self.stop is not None or self.checkpoint
+
+    def answer(self, where: str, folder: Path) -> None:
+        """After the checkpoint: go on, or raise Interrupted."""
+        if self.checkpoint:
+            self.checkpoint = False
+            log.info("SIGUSR1 at %s: checkpoint written", where)
+        if self.stop is not None:
+            raise Interrupted(
+                f"{self.stop.name} at {where}: checkpoint written; continue with aetrain resume={folder}",
+                EXIT_CODES[self.stop],
+            )
 
 
 @contextmanager
