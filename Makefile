@@ -3,12 +3,15 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: train test lint clean
+.PHONY: train test test-faults lint clean
 train: $(VENV)/.installed          ## train the default model on MNIST; ARGS="model=beta_vae model.beta=4" changes it
 	$(BIN)/aetrain $(ARGS)
 
 test: $(VENV)/.installed           ## the test suite; ARGS="-k mnist" selects
 	$(BIN)/python -m pytest $(ARGS)
+
+test-faults: $(VENV)/.installed    ## 30 SIGKILLs over the six models, in under 10 minutes
+	$(BIN)/python -m pytest -s --kills=30 tests/test_faults.py
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -60,6 +60,8 @@ def _range_error(value: Any, limits: dict[str, Any]) -> str | None:
         return "it needs a value"
     if "choices" in limits and value not in limits["choices"]:
         return suggest(str(value), limits["choices"])
+    if not isinstance(value, int | float) and limits.keys() & {"min", "max", "above", "below"}:
+        return "give a number"
     if isinstance(value, float) and not math.isfinite(value):
         return "it must be a finite number"
     if "min" in limits and not value >= limits["min"]:

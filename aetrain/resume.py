@@ -60,7 +60,7 @@ def _read(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())[:120]})") from error
-    if not isinstance(tree, dict) or not isinstance(tree.get("model"), dict):
+    if not isinstance(tree, dict) or not all(isinstance(tree.get(group), dict) for group in ("model", *schema.GROUPS)):
         raise UserError(f"{path}: not the configuration of a run")
     _refuse_code(tree, path)
     return tree
@@ -87,7 +87,7 @@ def _refuse_code(node: Any, path: Path, depth: int = 0) -> None:
 
 def _overrides(tree: dict[str, Any], folder: Path) -> list[str]:
     """The configuration as a command line: each group's option, then each value."""
-    groups = [group for group in ("model", *schema.GROUPS) if "name" in (tree.get(group) or ())]
+    groups = [group for group in ("model", *schema.GROUPS) if "name" in tree[group]]
     choices = [f"{group}={_typed_out(tree[group]['name'])}" for group in groups]
     values = [f"{key}={_typed_out(value)}" for key, value in flatten(tree).items() if not key.endswith(".name")]
     return [*choices, *values, f"hydra.run.dir={_typed_out(str(folder))}", "hydra.output_subdir=null"]

@@ -36,16 +36,23 @@ class Run:
     def __init__(self, folder: Path, config: Any, overrides: list[str], position: Mapping[str, int] | None = None):
         self.folder, self.config, self.overrides = folder, config, overrides
         self._lock = _lock(folder)
+        try:
+            self._prepare(position)
+            self._metrics = open(folder / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+            self._events = EventFile(folder)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _prepare(self, position: Mapping[str, int] | None) -> None:
         for sub in ("checkpoints", "grids"):
-            (folder / sub).mkdir(parents=True, exist_ok=True)
+            (self.folder / sub).mkdir(parents=True, exist_ok=True)
         if position is not None:
-            _cut(folder, position)
-            for half_written in folder.rglob(".*.tmp"):
+            _cut(self.folder, position)
+            for half_written in self.folder.rglob(".*.tmp"):
                 half_written.unlink()
-            (folder / "result.json").unlink(missing_ok=True)
-        write_atomically(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(config))).encode())
-        self._metrics = open(folder / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
-        self._events = EventFile(folder)
+            (self.folder / "result.json").unlink(missing_ok=True)
+        write_atomically(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(self.config))).encode())
 
     def __enter__(self) -> Run:
         return self
@@ -122,7 +129,9 @@ def _histogram(values: Tensor) -> HistogramProto:
     array = values.detach().double().flatten().cpu().numpy()
     array = array[np.isfinite(array)]
     if not array.size:
-        return HistogramProto(
+        return HistogramProto()
+    counts, edges = np.histogram(array, bins=64)
+    return HistogramProto(
         min=array.min(), max=array.max(), num=array.size, sum=array.sum(), sum_squares=array @ array,
         bucket_limit=edges[1:].tolist(), bucket=counts.tolist(),
     )  # fmt: skip

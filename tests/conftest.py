@@ -18,6 +18,12 @@ from aetrain.models import Facts
 SMALL = ["data.limit=300", "trainer.batch_size=50", "trainer.log_every=2", "trainer.max_steps=6", "device=cpu"]
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--kills", type=int, default=0, help="kill so many real runs, over all six models (test_faults.py)"
+    )
+
+
 def pytest_configure(config):
     # torch's threads and hypothesis' deadlines make no difference to what is tested here; the machine's load does.
     torch.set_num_threads(2)

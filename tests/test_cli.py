@@ -6,6 +6,8 @@ import subprocess
 import time
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from tests.conftest import PYTHON, SMALL
 
@@ -126,3 +128,63 @@ def test_runs_started_together_do_not_share_a_folder(tmp_path):
     ]  # fmt: skip
     assert [p.wait(120) for p in processes] == [0, 0]
     assert len(list((tmp_path / "outputs" / "vae").iterdir())) == 2
+
+
+# --- generated mistakes
+
+KEYS = [
+    "model.beta", "model.latent_dim", "trainer.epochs", "trainer.batch_size", "optimizer.lr", "seed", "data.val_size",
+    "model.hidden", "device.precision", "optimizer.betas", "trainer.clip_norm", "data.limit", "model", "task", "data",
+    "model.betta", "nonsense", "optimizer.schedule.kind", "resume",
+]  # fmt: skip
+BAD_VALUES = [
+    "-1",
+    "nan",
+    "-inf",
+    "abc",
+    "[",
+    "{a:1}",
+    "${oops}",
+    "'",
+    "1e999",
+    "[-3]",
+    "???",
+    "%",
+    "a=b",
+    "[[1]]",
+    ":",
+    "}",
+]
+BAD = st.builds("{}{}={}".format, st.sampled_from(["", "+", "++"]), st.sampled_from(KEYS), st.sampled_from(BAD_VALUES))
+GARBAGE = st.text(st.characters(codec="ascii", exclude_characters="\x00"), min_size=1, max_size=12).filter(
+    lambda t: "=" not in t and not t.startswith("-")
+)
+# Every example runs the whole command line: shrinking a failure would take minutes.
+GENERATE = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, phases=[Phase.generate])
+LINES = st.lists(BAD | GARBAGE, min_size=1, max_size=3)
+
+
+@settings(GENERATE, max_examples=200)
+@given(LINES)
+def test_generated_mistakes_never_give_a_traceback(aetrain, monkeypatch, line):
+    monkeypatch.setattr("aetrain.tasks.run_task", lambda *_: pytest.fail(f"{line} is no mistake"))
+    code, out, err = aetrain(*line)
+    assert code == 2 and out == "" and err.startswith("aetrain: error: ") and err.count("\n") == 1, (line, out, err)
+    assert not list(aetrain.folder.iterdir()), line
+
+
+def test_twenty_of_them_as_processes(tmp_path):
+    mistakes = [line for line, *_ in MISTAKES][::2][:20]
+    assert len(mistakes) == 20
+    for line in mistakes:
+        seconds = []
+        for _ in range(3):  # the best of three: the machine's load is not what is measured
+            started = time.monotonic()
+            command = [PYTHON, "-m", "aetrain.cli", *line.split()]
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+            seconds.append(time.monotonic() - started)
+            assert done.returncode == 2 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr, line
+            if min(seconds) < 2:
+                break
+        assert min(seconds) < 2, (line, seconds)
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]

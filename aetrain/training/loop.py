@@ -249,8 +249,9 @@ class Training:
             if self.precision.scaler and state["scaler"]:
                 self.precision.scaler.load_state_dict(state["scaler"])
             self.meters.load_state_dict(state["meters"], self.device)
-            self.step, self.best = int(state["step"]), dict(state["best"])
-            self.last_metrics = dict(state["metrics"])
+            self.step = state["step"]
+            self.best = {"val/loss": float(state["best"]["val/loss"]), "epoch": int(state["best"]["epoch"])}
+            self.last_metrics = {tag: float(value) for tag, value in state["metrics"].items()}
             self.stopped_early = stays_stopped(state, self.config)
             torch.set_rng_state(state["rng"]["cpu"])
             if self.device.type == "cuda" and state["rng"]["cuda"] is not None:

@@ -1,0 +1,151 @@
+"""Real processes, killed at random moments; real disks that are full.
+
+`make test` runs a short form; `make test-faults` (pytest --kills=30 tests/test_faults.py) kills all six models.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from aetrain.schema import MODELS
+from aetrain.training import checkpoint
+from tests.conftest import PYTHON
+from tests.test_resume import assert_identical
+
+# One thread each, a checkpoint after nearly every step: half of the time is spent writing one.
+LINE = ["data.limit=600", "trainer.batch_size=50", "trainer.epochs=20", "trainer.log_every=5", "trainer.grid_epochs=20",
+        "device=cpu", "device.threads=1", "trainer.checkpoint_minutes=1e-9"]  # fmt: skip
+
+
+def start(folder, *line):
+    return subprocess.Popen(
+        [PYTHON, "-m", "aetrain.cli", *line], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process, code=0):
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == code, err
+    return out, err
+
+
+def training_has_begun(process, run, after):
+    """Wait until the process writes: a last.pt newer than `after`. False if it ended first."""
+    path = run / "checkpoints" / "last.pt"
+    while process.poll() is None:
+        if path.exists() and path.stat().st_mtime_ns > after:
+            return True
+        time.sleep(0.005)
+    return False
+
+
+def models(config):
+    kills = config.getoption("--kills")
+    return [(m, -(-kills // len(MODELS))) for m in sorted(MODELS)] if kills else [("vae", 2)]
+
+
+def pytest_generate_tests(metafunc):
+    if "kills" in metafunc.fixturenames:
+        metafunc.parametrize(("model", "kills"), models(metafunc.config))
+
+
+def test_sigkill_at_random_moments(tmp_path, model, kills, record_property):
+    precision = "bf16" if model in ("vae", "sparse", "dae") else "fp32"
+    line = [*LINE, f"model={model}", f"device.precision={precision}"]
+    reference = start(tmp_path, *line, "hydra.run.dir=reference")
+    rng, run, done, during_write = random.Random(model), tmp_path / "run", 0, 0
+    command, after = [*line, "hydra.run.dir=run"], 0
+    while done < kills:
+        process = start(tmp_path, *command)
+        assert training_has_begun(process, run, after), finish(process)
+        time.sleep(rng.uniform(0, 0.5))
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "it ended before it was killed"
+        done += 1
+        during_write += bool(list((run / "checkpoints").glob(".*.tmp")))
+        checkpoint.load(run / "checkpoints" / "last.pt")  # whatever the moment, it loads
+        command, after = ["resume=run"], (run / "checkpoints" / "last.pt").stat().st_mtime_ns
+    out, _ = finish(start(tmp_path, "resume=run"))
+    assert "resumed at step" in out
+    finish(reference)
+    assert_identical(run, tmp_path / "reference")
+    print(f"{model}: {done} kills, {during_write} of them during a checkpoint's write")
+
+
+def test_sigterm_ends_within_five_seconds_and_nothing_is_lost(tmp_path):
+    line = [*LINE, "trainer.epochs=200"]
+    process = start(tmp_path, *line, "hydra.run.dir=run")
+    assert training_has_begun(process, tmp_path / "run", 0)
+    time.sleep(0.5)
+    sent = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, err = finish(process, 143)
+    assert time.monotonic() - sent < 5
+    assert err.count("\n") == 1 and "resume=" in err
+    step = checkpoint.load(tmp_path / "run" / "checkpoints" / "last.pt")["step"]
+    out, _ = finish(start(tmp_path, "resume=run", f"trainer.max_steps={step + 20}"))
+    assert f"resumed at step {step} of {step + 20}" in out
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 12 MB: room for one checkpoint of the vae (8 MB), not for two."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here: see test_a_write_that_fails")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_the_earlier_checkpoint_loads(aetrain, small_disk):
+    code, _, err = aetrain(*LINE, f"hydra.run.dir={small_disk}/run")
+    assert code == 1 and err.count("\n") == 1, err
+    assert "No space left on device" in err and "resume=" in err
+    assert checkpoint.load(small_disk / "run" / "checkpoints" / "last.pt")["step"] == 0
+    assert not list(small_disk.rglob(".*.tmp"))
+    subprocess.run(["mount", "-o", "remount,size=100m", str(small_disk)], check=True)  # room has been made
+    assert aetrain(f"resume={small_disk}/run", "trainer.max_steps=3")[0] == 0
+
+
+@pytest.mark.parametrize("error", [28, 30, 5], ids=["no space", "read-only", "input/output error"])
+def test_a_write_that_fails(aetrain, monkeypatch, error):
+    """The same with the error injected where bytes go to the disk."""
+    fsync, count = os.fsync, 0
+
+    def failing(descriptor):
+        nonlocal count
+        count += 1
+        if count > 12:
+            raise OSError(error, os.strerror(error))
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing)
+        code, _, err = aetrain(*LINE, "hydra.run.dir=run")
+    assert code == 1 and err.count("\n") == 1 and os.strerror(error) in err
+    checkpoint.load(aetrain.folder / "run" / "checkpoints" / "last.pt")
+    assert aetrain("resume=run", "trainer.max_steps=3")[0] == 0
+    assert json.loads((aetrain.folder / "run" / "result.json").read_text())["status"] == "done"
+
+
+def test_a_learning_rate_of_a_million(aetrain):
+    code, _, err = aetrain(*LINE, "optimizer.lr=1e6", "trainer.checkpoint_minutes=10", "hydra.run.dir=run")
+    assert code == 1 and err.count("\n") == 1
+    assert "not finite at step" in err and "smaller optimizer.lr" in err and "last.pt" in err
+    assert checkpoint.load(aetrain.folder / "run" / "checkpoints" / "last.pt")["step"] == 0
+
+
+def test_out_of_memory_says_what_to_lower(aetrain):
+    code, _, err = aetrain("data.limit=600", "trainer.batch_size=50", "device=cpu", "model.hidden=[2000000000]")
+    assert code == 1 and err.count("\n") == 1
+    assert "out of memory" in err and "trainer.batch_size=50" in err

@@ -1,0 +1,292 @@
+"""Resuming: what comes out is what a run that was never interrupted gives, to the bit."""
+
+import json
+import os
+import signal
+import threading
+
+import pytest
+import torch
+import yaml
+
+from aetrain.schema import MODELS
+from aetrain.training import loop
+from tests.conftest import SMALL, read_events
+
+LINE = [*SMALL, "trainer.max_steps=14", "trainer.epochs=3", "trainer.log_every=3"]  # 6 steps an epoch
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it, nothing is written because of it."""
+
+
+def same(a, b):
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+def metrics(run):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{tag: value for tag, value in row.items() if not tag.startswith("speed/")} for row in rows]
+
+
+def result(run):
+    return {k: v for k, v in json.loads((run / "result.json").read_text()).items() if k != "seconds"}
+
+
+def events(run):
+    scalars = read_events(run)
+    tags = [tag for tag in scalars.Tags()["scalars"] if not tag.startswith("speed/")]
+    return {tag: [(e.step, e.value) for e in scalars.Scalars(tag)] for tag in tags}
+
+
+def assert_identical(run, reference):
+    for name in ("last", "best"):
+        one, other = (torch.load(r / "checkpoints" / f"{name}.pt", weights_only=True) for r in (run, reference))
+        for part in ("model", "optimizer", "rng", "step", "best"):
+            assert same(one[part], other[part]), f"{name}.pt: {part}"
+    assert metrics(run) == metrics(reference)
+    assert result(run) == result(reference)
+    assert events(run) == events(reference)
+    assert sorted(p.name for p in run.rglob("*.png")) == sorted(p.name for p in reference.rglob("*.png"))
+    for grid in reference.rglob("*.png"):
+        assert (run / "grids" / grid.name).read_bytes() == grid.read_bytes()
+
+
+@pytest.fixture
+def kill_at(monkeypatch):
+    """Make every training from now on die before its n-th step (counted from where it starts); 0: no more."""
+    make_step = loop.make_step
+
+    def arm(n):
+        def lethal(*args, **kwargs):
+            step, count = make_step(*args, **kwargs), 0
+
+            def wrapped(*batch):
+                nonlocal count
+                count += 1
+                if count == n:
+                    raise Killed
+                return step(*batch)
+
+            return wrapped
+
+        monkeypatch.setattr(loop, "make_step", lethal if n else make_step)
+
+    return arm
+
+
+@pytest.mark.parametrize(
+    ("model", "precision"), [*((m, "fp32") for m in sorted(MODELS)), ("sparse", "bf16"), ("vae", "bf16")]
+)
+def test_killed_and_resumed_equals_never_interrupted(aetrain, kill_at, model, precision):
+    line = [*LINE, f"model={model}", f"device.precision={precision}", "trainer.checkpoint_minutes=1e-9"]
+    assert aetrain(*line, "hydra.run.dir=reference")[0] == 0
+    kill_at(5)
+    with pytest.raises(Killed):
+        aetrain(*line, "hydra.run.dir=run")
+    with pytest.raises(Killed):  # again, after four more steps: a resumed run can be resumed
+        aetrain("resume=run")
+    kill_at(0)
+    code, out, err = aetrain("resume=run")
+    assert code == 0, err
+    assert "resumed at step 8 of 14" in out
+    assert_identical(aetrain.folder / "run", aetrain.folder / "reference")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["trainer.clip_norm=0.5", "optimizer.schedule.kind=cosine"],
+        ["optimizer=sgd", "trainer.patience=1", "trainer.min_delta=1000"],
+        ["model=beta_vae", "model.schedule.beta.kind=linear", "data.binarization=dynamic"],
+    ],
+    ids=["cosine, clipping", "sgd, early stopping", "beta warm-up, dynamic binarization"],
+)
+def test_whatever_else_has_state(aetrain, kill_at, overrides):
+    line = [*LINE, *overrides, "trainer.checkpoint_minutes=1e-9"]
+    assert aetrain(*line, "hydra.run.dir=reference")[0] == 0
+    kill_at(8)
+    with pytest.raises(Killed):
+        aetrain(*line, "hydra.run.dir=run")
+    kill_at(0)
+    assert aetrain("resume=run")[0] == 0
+    assert_identical(aetrain.folder / "run", aetrain.folder / "reference")
+
+
+def test_resuming_from_an_epochs_end_repeats_what_came_after(aetrain, kill_at):
+    """With a checkpoint per epoch only, the steps since are made again: nothing is logged twice."""
+    assert aetrain(*LINE, "hydra.run.dir=reference")[0] == 0
+    kill_at(11)
+    with pytest.raises(Killed):
+        aetrain(*LINE, "hydra.run.dir=run")
+    assert metrics(aetrain.folder / "run")[-1]["step"] == 9
+    with open(aetrain.folder / "run" / "metrics.jsonl", "a") as torn:
+        torn.write('{"step": 10, "ep')
+    (aetrain.folder / "run" / "checkpoints" / ".last.pt.123.tmp").write_bytes(b"half a checkpoint")
+    kill_at(0)
+    assert aetrain("resume=run")[0] == 0
+    assert_identical(aetrain.folder / "run", aetrain.folder / "reference")
+    assert not list((aetrain.folder / "run").rglob(".*.tmp"))
+
+
+def test_more_epochs_equal_a_longer_run(aetrain):
+    line = [*SMALL, "trainer.max_steps=null"]
+    assert aetrain(*line, "trainer.epochs=3", "hydra.run.dir=reference")[0] == 0
+    assert aetrain(*line, "trainer.epochs=1", "hydra.run.dir=run")[0] == 0
+    code, out, _ = aetrain("resume=run", "trainer.epochs=3")
+    assert code == 0 and "warning" not in out
+    run, reference = aetrain.folder / "run", aetrain.folder / "reference"
+    assert metrics(run) == metrics(reference)
+    assert result(run)["metrics"] == result(reference)["metrics"]
+    assert yaml.safe_load((run / "config.yaml").read_text()) == yaml.safe_load((reference / "config.yaml").read_text())
+
+
+def test_more_epochs_under_a_schedule_say_what_differs(aetrain):
+    line = [*SMALL, "trainer.max_steps=null", "optimizer.schedule.kind=cosine"]
+    assert aetrain(*line, "trainer.epochs=1", "hydra.run.dir=run")[0] == 0
+    code, out, _ = aetrain("resume=run", "trainer.epochs=2")
+    assert code == 0 and "the end differs from that of a run of this length" in out.replace("\n", " ")
+
+
+def test_a_finished_run_is_left_alone_and_said_so(aetrain):
+    assert aetrain(*LINE, "hydra.run.dir=run")[0] == 0
+    files = ("metrics.jsonl", "result.json", "checkpoints/last.pt", "config.yaml")
+    before = {name: (aetrain.folder / "run" / name).read_bytes() for name in files}
+    code, out, _ = aetrain("resume=run")
+    assert code == 0 and "nothing to do" in out
+    assert {name: (aetrain.folder / "run" / name).read_bytes() for name in files} == before
+
+
+def test_a_run_killed_in_its_test_gets_its_result(aetrain, monkeypatch):
+    assert aetrain(*LINE, "hydra.run.dir=reference")[0] == 0
+
+    def die(self):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Training, "test", die)
+        with pytest.raises(Killed):
+            aetrain(*LINE, "hydra.run.dir=run")
+    assert not (aetrain.folder / "run" / "result.json").exists()
+    assert aetrain("resume=run")[0] == 0
+    assert_identical(aetrain.folder / "run", aetrain.folder / "reference")
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("model=ae", "start a new run"),
+        ("model.latent_dim=3", "start a new run"),
+        ("data.limit=100", "start a new run"),
+        ("seed=1", "start a new run"),
+        ("trainer.batch_size=10", "start a new run"),
+        ("optimizer.schedule.kind=cosine", "start a new run"),
+        ("model.betta=2", "did you mean"),
+        ("hydra.run.dir=elsewhere", ""),
+        ("+hydra.callbacks.x._target_=os.system", ""),
+        ("trainer.epochs=0", "at least 1"),
+        ("trainer.epcohs=3", "epochs"),
+    ],
+)
+def test_an_override_that_would_make_it_another_run_is_refused(aetrain, override, says):
+    assert aetrain(*LINE, "hydra.run.dir=run")[0] == 0
+    before = {p: p.read_bytes() for p in (aetrain.folder / "run").rglob("*") if p.is_file()}
+    code, _, err = aetrain("resume=run", override)
+    assert code == 2 and err.count("\n") == 1 and says in err
+    assert {p: p.read_bytes() for p in (aetrain.folder / "run").rglob("*") if p.is_file()} == before
+    assert not (aetrain.folder / "elsewhere").exists()
+
+
+# --- signals and locks
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_run_with_a_checkpoint(aetrain, monkeypatch, number, code):
+    assert aetrain(*LINE, "hydra.run.dir=reference")[0] == 0
+    log_interval = loop.Training.log_interval
+
+    def signalled(self, bar):
+        log_interval(self, bar)
+        if self.step == 9:
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Training, "log_interval", signalled)
+        got, _, err = aetrain(*LINE, "hydra.run.dir=run")
+    assert got == code and err.count("\n") == 1 and "step 9" in err and "resume=" in err
+    run = aetrain.folder / "run"
+    assert json.loads((run / "result.json").read_text())["status"] == "interrupted"
+    assert torch.load(run / "checkpoints" / "last.pt", weights_only=True)["step"] == 9
+    assert aetrain("resume=run")[0] == 0
+    assert_identical(run, aetrain.folder / "reference")
+
+
+def test_sigusr1_writes_a_checkpoint_and_goes_on(aetrain, monkeypatch):
+    log_interval, steps = loop.Training.log_interval, []
+    save = loop.Training.save
+
+    def signalled(self, bar):
+        log_interval(self, bar)
+        if self.step == 9:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    monkeypatch.setattr(loop.Training, "log_interval", signalled)
+    monkeypatch.setattr(loop.Training, "save", lambda self, name: (steps.append(self.step), save(self, name)))
+    code, out, _ = aetrain(*LINE, "hydra.run.dir=run")
+    assert code == 0 and "SIGUSR1 at step 9" in out and 9 in steps
+
+
+def test_a_second_ctrl_c_stops_at_once():
+    from aetrain.training.signals import listening
+
+    with listening() as requests:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert requests.stop is signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_folder_in_which_a_process_writes_is_not_resumed(aetrain):
+    import fcntl
+
+    assert aetrain(*LINE, "hydra.run.dir=run")[0] == 0
+    with open(aetrain.folder / "run" / ".lock", "a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, _, err = aetrain("resume=run", "trainer.epochs=9", "trainer.max_steps=20")
+    assert code == 2 and f"process {os.getpid()} is writing there" in err
+    assert aetrain("resume=run", "trainer.epochs=9", "trainer.max_steps=20")[0] == 0
+
+
+def test_a_second_run_in_a_used_folder_is_refused(aetrain):
+    assert aetrain(*LINE, "hydra.run.dir=run")[0] == 0
+    before = (aetrain.folder / "run" / "checkpoints" / "last.pt").read_bytes()
+    code, _, err = aetrain(*LINE, "hydra.run.dir=run", "seed=1")
+    assert code == 2 and "resume=run" in err
+    assert (aetrain.folder / "run" / "checkpoints" / "last.pt").read_bytes() == before
+
+
+def test_another_thread_count_is_said(aetrain):
+    threads = torch.get_num_threads()
+    try:
+        assert aetrain(*LINE, "device.threads=1", "trainer.epochs=1", "hydra.run.dir=run")[0] == 0
+        code, out, _ = aetrain("resume=run", "device.threads=2", "trainer.epochs=2")
+    finally:
+        torch.set_num_threads(threads)
+    assert code == 0 and "not to the bit" in out
+
+
+def test_signals_are_left_alone_outside_the_main_thread():
+    from aetrain.training.signals import listening
+
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=lambda: listening().__enter__())
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGTERM) is before
