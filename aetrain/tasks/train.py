@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> float | None:
     """Train into `folder`, or go on where its last checkpoint ends. Returns val/nelbo where the model has one, else
     val/recon, or None without validation."""
-    with listening() as requests:
+    with _explained(config, folder), listening() as requests:
         started = time.monotonic()
         where = device.resolve(config.device)
         state = load_state(config, folder) if resumed else None
@@ -44,7 +44,7 @@ def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> fl
             f"{config.model.name}: {parameters:,} parameters, {len(splits.train):,} training images, "
             f"{where} in {config.device.precision}"
         )
-        with _explained(config, folder), Run(folder, config, overrides, state and state["position"]) as out:
+        with Run(folder, config, overrides, state and state["position"]) as out:
             training = Training(config, model, splits, out, where, requests)
             if state:
                 training.restore(state)
