@@ -1,0 +1,370 @@
+"""How fast a training step is, beside the loop that one would write by hand and beside its own matrix products.
+
+    make bench                                          all cases, about ten minutes on two cores
+    python -m benchmarks.speed --cases vae-128 --json speed.json
+    python -m benchmarks.speed --epochs 3               also the loss per epoch, ours against the textbook's
+
+Every case runs in one process, its contenders in turns: the machine's drift then hits all of them alike, and a ratio
+is the median over rounds of the ratio within a round. Nothing here asserts a time.
+
+textbook   DataLoader over torchvision's MNIST with ToTensor, zero_grad, backward, torch.optim.Adam and .item() at every
+           step, as in most tutorials. For vae the network and its loss are written out below; for the other models it
+           is aetrain's network in that loop.
+eager …    aetrain's step as training runs it: gather, normalise, forward, backward, gradient norm, latch, optimizer,
+           meters. Also compiled (trainer.compile=true), in bf16, and on CUDA as a graph (trainer.cuda_graph=true).
+floor …    the step's matrix products alone, recorded from one step and replayed on operands of the same shapes, strides
+           and precision, and one pass of torch's fused Adam over as many parameters. What the hardware takes.
+forward    the model's forward pass without gradients, and `evaluate` beside it: evaluation per image.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import hydra
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+from aetrain import data, device, models, schema
+from aetrain.cli import CONF, check
+from aetrain.data.mnist import default_root
+from aetrain.training.batches import Batches
+from aetrain.training.evaluation import evaluate
+from aetrain.training.meters import Meters
+from aetrain.training.optimizer import build_optimizer
+from aetrain.training.step import Latch, make_step
+
+CASES = {
+    "vae-128": ["model=vae"],
+    "vae-1024": ["model=vae", "trainer.batch_size=1024"],
+    "beta_vae": ["model=beta_vae"],
+    "ae": ["model=ae"],
+    "dae": ["model=dae"],
+    "sparse": ["model=sparse"],
+    "contractive": ["model=contractive"],
+    "vae-conv": ["model=vae", "model.arch=conv"],
+}
+
+
+@dataclass
+class Contender:
+    """Something that does optimizer steps: `run(n)` does n of them and waits for the device."""
+
+    name: str
+    run: Callable[[int], None]
+    seconds: list[float] = field(default_factory=list)  # per step, one entry per round
+
+    def measure(self, at_least: float) -> None:
+        """One round: enough steps to last `at_least` seconds."""
+        n = max(3, round(at_least / self.seconds[-1])) if self.seconds else 3
+        start = time.perf_counter()
+        self.run(n)
+        self.seconds.append((time.perf_counter() - start) / n)
+
+
+# --- the textbook loop
+
+
+class TextbookVAE(nn.Module):
+    """The 784-400-20 VAE as tutorials write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1, self.fc21, self.fc22 = nn.Linear(784, 400), nn.Linear(400, 20), nn.Linear(400, 20)
+        self.fc3, self.fc4 = nn.Linear(20, 400), nn.Linear(400, 784)
+
+    def forward(self, x: Tensor) -> Tensor:  # the summed loss of a batch
+        x = x.view(-1, 784)
+        h = F.relu(self.fc1(x))
+        mu, logvar = self.fc21(h), self.fc22(h)
+        z = mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
+        x_hat = torch.sigmoid(self.fc4(F.relu(self.fc3(z))))
+        kl = -0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp())
+        return F.binary_cross_entropy(x_hat, x, reduction="sum") + kl
+
+
+class Textbook:
+    """The loop of most tutorials."""
+
+    def __init__(self, model: nn.Module, batch_size: int, where: torch.device, indices: Tensor):
+        self.model, self.where = model.to(where), where
+        mnist = datasets.MNIST(str(default_root()), train=True, transform=transforms.ToTensor())
+        self.dataset = torch.utils.data.Subset(mnist, indices.tolist())
+        self.loader = DataLoader(self.dataset, batch_size=batch_size, shuffle=True, drop_last=True)
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        self.batches = iter(())
+        self.total = 0.0  # of the loss, summed over images
+
+    def run(self, steps: int) -> None:
+        for _ in range(steps):
+            batch = next(self.batches, None)
+            if batch is None:
+                self.batches = iter(self.loader)
+                batch = next(self.batches)
+            x = batch[0].to(self.where)
+            self.optimizer.zero_grad()
+            out = self.model(x)
+            loss = out if isinstance(out, Tensor) else out["loss"].sum()
+            (loss / len(x)).backward()
+            self.optimizer.step()
+            self.total += loss.item()
+
+
+# --- aetrain
+
+
+class Ours:
+    """What the training loop does between two log points, without the writing."""
+
+    def __init__(self, config, splits: data.Splits, where: torch.device):
+        self.model = models.build(config.model, splits.facts()).to(where)
+        self.precision = device.Precision.of(config.device.precision, where)
+        optimizer = build_optimizer(config.optimizer, self.model)
+        self.step = make_step(self.model, optimizer, self.precision, None, Latch(where))
+        self.batches = Batches(splits.train, config.trainer.batch_size, config.seed)
+        self.meters, self.where, self.done = Meters(), where, 0
+
+    def run(self, steps: int) -> None:
+        for _ in range(steps):
+            self.meters.add(self.step(*self.batches.get(self.done)))
+            self.done += 1
+        self.meters.read("interval")  # waits for the device
+
+
+# --- the floor
+
+PRODUCTS = {
+    getattr(torch.ops.aten, name).default
+    for name in ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "convolution", "convolution_backward")
+}
+
+
+class Recorder(TorchDispatchMode):
+    """Notes every matrix product and convolution that runs within, with operands of the same shapes and strides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Callable, list]] = []
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        if op in PRODUCTS:
+            product, operands = op, args
+            if op.overloadpacket.__name__ in ("addmm", "addmv"):  # the product alone, without adding the bias
+                product = getattr(torch.ops.aten, op.overloadpacket.__name__[3:]).default
+                operands = args[1:]
+            self.calls.append((product, [like(a) if isinstance(a, Tensor) else a for a in operands]))
+        return op(*args, **(kwargs or {}))
+
+
+def like(tensor: Tensor) -> Tensor:
+    """Random numbers in a tensor of the same shape, strides, dtype and device."""
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=tensor.device).normal_()
+
+
+class Floor:
+    """Only what no implementation can leave out."""
+
+    def __init__(self, ours: Ours):
+        with Recorder() as recorder:
+            ours.step(*ours.batches.get(0))
+        self.calls, self.where = recorder.calls, ours.where
+        parameters = [p.detach().clone() for p in ours.model.parameters()]
+        gradients, first, second = ([torch.rand_like(p) for p in parameters] for _ in range(3))
+        steps = [torch.ones((), device=self.where) for _ in parameters]
+        self.adam = (parameters, gradients, first, second, [], steps)
+
+    def run(self, steps: int) -> None:
+        with torch.no_grad():
+            for _ in range(steps):
+                for product, operands in self.calls:
+                    product(*operands)
+                torch._fused_adam_(*self.adam, lr=1e-3, beta1=0.9, beta2=0.999, weight_decay=0, eps=1e-8, amsgrad=False,
+                                   maximize=False)  # fmt: skip
+        synchronize(self.where)
+
+
+# --- evaluation
+
+
+class Forward:
+    """The forward half of a training step, in inference."""
+
+    def __init__(self, ours: Ours):
+        self.ours = ours
+
+    @torch.no_grad()
+    def run(self, steps: int) -> None:
+        for step in range(steps):
+            with self.ours.precision.autocast():
+                self.ours.model(*self.ours.batches.get(step))
+        synchronize(self.ours.where)
+
+
+class Evaluate:
+    """`evaluate`, on as many images as there are in `steps` batches, at most 10,000 at a time."""
+
+    def __init__(self, ours: Ours, config, images: Tensor):
+        self.ours, self.config, self.images = ours, config, images
+
+    def run(self, steps: int) -> None:
+        wanted = steps * self.config.trainer.batch_size
+        for done in range(0, wanted, len(self.images)):
+            images = self.images[: wanted - done]
+            evaluate(self.ours.model, images, self.config.trainer.eval_batch_size, 0, self.ours.precision)
+
+
+# --- cases and tables
+
+
+def synchronize(where: torch.device) -> None:
+    if where.type == "cuda":
+        torch.cuda.synchronize(where)
+
+
+def compose(*overrides: str):
+    schema.register()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return check(hydra.compose("config", overrides=list(overrides)), overrides)
+
+
+def contenders(overrides: list[str], compiled: bool) -> list[Contender]:
+    """What takes turns in one case."""
+    config = compose(*overrides)
+    where = device.resolve(config.device)
+    splits = data.load(config.data, where)
+
+    def ours(*more: str) -> Ours:
+        return Ours(compose(*overrides, *more), splits, where)
+
+    fp32, bf16 = ours(), ours("device.precision=bf16")
+    plain = TextbookVAE() if (config.model.name, config.model.arch) == ("vae", "mlp") else ours().model
+    found = {
+        "textbook": Textbook(plain, config.trainer.batch_size, where, torch.arange(len(splits.train))),
+        "eager fp32": fp32,
+        "eager bf16": bf16,
+        "floor fp32": Floor(fp32),
+        "floor bf16": Floor(bf16),
+        "forward fp32": Forward(fp32),
+        "evaluate fp32": Evaluate(fp32, config, splits.test.images),
+    }
+    if compiled:
+        found["compiled fp32"] = ours("trainer.compile=true")
+        found["compiled bf16"] = ours("trainer.compile=true", "device.precision=bf16")
+    if where.type == "cuda":
+        found["graph fp32"] = ours("trainer.cuda_graph=true")
+    return [Contender(name, one.run) for name, one in found.items()]
+
+
+def race(runners: list[Contender], rounds: int, seconds: float) -> None:
+    """All of them in turns, `rounds` times, after warming up (which compiles)."""
+    for one in runners:
+        for _ in range(2):
+            one.measure(seconds / 10)
+        del one.seconds[:-1]
+    for _ in range(rounds):
+        for one in runners:
+            one.measure(seconds)
+    for one in runners:
+        del one.seconds[0]
+
+
+def rows(case: str, runners: list[Contender], batch: int) -> list[dict]:
+    """One row per contender; the ratios are medians of the ratios within each round."""
+    by_name = {one.name: one.seconds for one in runners}
+
+    def ratio(top: list[float], bottom: list[float]) -> float:
+        return statistics.median(a / b for a, b in zip(top, bottom, strict=True))
+
+    table = []
+    for name, times in by_name.items():
+        kind, _, precision = name.partition(" ")
+        middle = statistics.median(times)
+        row = {"case": case, "contender": name, "images/s": batch / middle, "ms": 1e3 * middle}
+        row |= {"min": 1e3 * min(times), "max": 1e3 * max(times)}
+        if kind in ("eager", "compiled", "graph"):
+            row["textbook/this"] = ratio(by_name["textbook"], times)
+            row["this/floor"] = ratio(times, by_name[f"floor {precision}"])
+        if kind == "evaluate":
+            row["this/forward"] = ratio(times, by_name[f"forward {precision}"])
+        table.append(row)
+    return table
+
+
+def show(row: dict) -> str:
+    ratios = "   ".join(
+        f"{key} {row[key]:.2f}" for key in ("textbook/this", "this/floor", "this/forward") if key in row
+    )
+    return (
+        f"{row['case']:<12} {row['contender']:<14} {row['images/s']:>11,.0f} img/s {row['ms']:>8.3f} ms "
+        f"({row['min']:.3f} … {row['max']:.3f})   {ratios}"
+    )
+
+
+def losses_per_epoch(epochs: int) -> list[dict]:
+    """The training loss per image of each epoch, in nats, of the textbook loop and of aetrain on the same images."""
+    config = compose("model=vae")
+    where = device.resolve(config.device)
+    splits = data.load(config.data, where)
+    torch.manual_seed(config.seed)
+    order = torch.randperm(60_000)[: len(splits.train)]  # as many images as aetrain trains on
+    textbook = Textbook(TextbookVAE(), config.trainer.batch_size, where, order)
+    ours, found = Ours(config, splits, where), []
+    steps = ours.batches.per_epoch
+    for epoch in range(1, epochs + 1):
+        textbook.total = 0.0
+        textbook.run(steps)
+        for _ in range(steps):
+            ours.meters.add(ours.step(*ours.batches.get(ours.done)))
+            ours.done += 1
+        theirs, own = textbook.total / (steps * config.trainer.batch_size), ours.meters.read("epoch")["loss"]
+        found.append({"epoch": epoch, "textbook": theirs, "aetrain": own, "difference": own / theirs - 1})
+        print(f"epoch {epoch}: textbook {theirs:.3f}, aetrain {own:.3f} nats per image ({own / theirs - 1:+.2%})")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Step times beside a textbook loop and beside the matrix products.")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--rounds", type=int, default=7, help="turns that every contender gets")
+    parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn")
+    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which needs a C++ compiler")
+    parser.add_argument("--epochs", type=int, default=0, help="compare the loss per epoch over so many epochs")
+    parser.add_argument("--json", type=Path, help="write the table here")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    cuda = torch.cuda.is_available()
+    protocol = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "device": torch.cuda.get_device_name() if cuda else f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "command": " ".join(["python -m benchmarks.speed", *sys.argv[1:]]),
+    }
+    print("  ".join(f"{key}: {value}" for key, value in protocol.items()))
+    table: list[dict] = []
+    for case in options.cases:
+        runners = contenders(CASES[case], not options.no_compile)
+        race(runners, options.rounds, options.seconds)
+        table += rows(case, runners, compose(*CASES[case]).trainer.batch_size)
+        print("\n".join(show(row) for row in table if row["case"] == case), flush=True)
+    losses = losses_per_epoch(options.epochs)
+    if options.json:
+        options.json.write_text(json.dumps({**protocol, "steps": table, "losses": losses}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
