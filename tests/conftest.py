@@ -20,7 +20,7 @@ SMALL = ["data.limit=300", "trainer.batch_size=50", "trainer.log_every=2", "trai
 
 def pytest_configure(config):
     # torch's threads and hypothesis' deadlines make no difference to what is tested here; the machine's load does.
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items):

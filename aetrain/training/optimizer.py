@@ -11,24 +11,27 @@ from torch import Tensor, nn
 log = logging.getLogger(__name__)
 
 
-def build_optimizer(config, model: nn.Module) -> torch.optim.Optimizer | Fused:
+def build_optimizer(config, model: nn.Module, capturable: bool = False) -> torch.optim.Optimizer | Fused:
     """An optimizer over torch's fused kernels: one pass over all parameters, and updates that a `found_inf` tensor
     suppresses without the host looking at it (see step.py).
 
     On the CPU it is `Fused`; on CUDA, where Fused has not been tried, and with a torch whose kernels take other
     arguments, it is torch.optim's. Their numbers are the same to the bit.
+
+    capturable: for a CUDA graph, with the learning rate in a tensor that schedules write in place.
     """
     params = list(model.parameters())
     on_cpu = params[0].device.type == "cpu"
+    lr = torch.tensor(config.lr, device=params[0].device) if capturable else config.lr
     if on_cpu and kernel_fits(config.name):
-        return Fused(config, params)
+        return Fused(config, params, lr)
     if on_cpu:
         log.info("torch %s: its fused kernels are not those that aetrain knows; using torch.optim", torch.__version__)
-    common = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": True}
+    common = {"lr": lr, "weight_decay": config.weight_decay, "fused": True}
     if config.name == "sgd":
         return torch.optim.SGD(params, momentum=config.momentum, **common)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
-    return kind(params, betas=tuple(config.betas), eps=config.eps, **common)
+    return kind(params, betas=tuple(config.betas), eps=config.eps, capturable=capturable, **common)
 
 
 # The kernels are private operators of torch. A change of their arguments is seen here, one of their arithmetic by the
@@ -62,9 +65,9 @@ class Fused:
     must have a gradient either at every step or at none.
     """
 
-    def __init__(self, config, params: list[nn.Parameter]):
+    def __init__(self, config, params: list[nn.Parameter], lr: float | Tensor):
         self.found_inf: Tensor | None = None
-        group = {"params": params, "lr": config.lr, "weight_decay": config.weight_decay, "maximize": False}
+        group = {"params": params, "lr": lr, "weight_decay": config.weight_decay, "maximize": False}
         if config.name == "sgd":
             group |= {"momentum": config.momentum, "dampening": 0, "nesterov": False}
             slots = ["momentum_buffer"] if config.momentum else []

@@ -29,7 +29,7 @@ def pair(kind: str, device: str = "cpu"):
     else:
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
         theirs = kind(twin.parameters(), betas=tuple(config.betas), eps=config.eps, **common)
-    return net, Fused(config, list(net.parameters())), twin, theirs
+    return net, Fused(config, list(net.parameters()), config.lr), twin, theirs
 
 
 def train(net, optimizer, steps, suppressed=()):
@@ -89,7 +89,7 @@ def test_a_suppressed_first_step_leaves_the_momentum_at_zero():
     once = copy.deepcopy(net)
     train(net, ours, [1])
     config = compose("optimizer=sgd", *KINDS["sgd"]).optimizer
-    train(once, Fused(config, list(once.parameters())), [1])
+    train(once, Fused(config, list(once.parameters()), config.lr), [1])
     assert_equal(net, once)
 
 
