@@ -1,9 +1,9 @@
-# make train · make test · make lint. Everything runs from .venv, which is made on first use.
+# make train · make test · make lint · make bench. Everything runs from .venv, which is made on first use.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: train test lint clean
+.PHONY: train test lint bench clean
 train: $(VENV)/.installed          ## train the default model on MNIST; ARGS="model=beta_vae model.beta=4" changes it
 	$(BIN)/aetrain $(ARGS)
 
@@ -12,6 +12,9 @@ test: $(VENV)/.installed           ## the test suite; ARGS="-k mnist" selects
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+bench: $(VENV)/.installed          ## step times beside a textbook loop; ARGS="--cases vae-128" selects
+	$(BIN)/python -m benchmarks.speed $(ARGS)
 
 # Reinstalled when pyproject.toml changes. The install is editable: changes of the code need none.
 $(VENV)/.installed: pyproject.toml

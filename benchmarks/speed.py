@@ -47,6 +47,7 @@ from aetrain.training.evaluation import evaluate
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.step import Latch, make_step
+from aetrain.training.wrappers import Graphed, compiled, eager
 
 CASES = {
     "vae-128": ["model=vae"],
@@ -133,14 +134,17 @@ class Ours:
     def __init__(self, config, splits: data.Splits, where: torch.device):
         self.model = models.build(config.model, splits.facts()).to(where)
         self.precision = device.Precision.of(config.device.precision, where)
-        optimizer = build_optimizer(config.optimizer, self.model)
-        self.step = make_step(self.model, optimizer, self.precision, None, Latch(where))
+        graphed = config.trainer.cuda_graph
+        optimizer = build_optimizer(config.optimizer, self.model, capturable=graphed)
+        forward = compiled(self.model) if config.trainer.compile else self.model
+        self.step = make_step(forward, optimizer, self.precision, None, Latch(where))
         self.batches = Batches(splits.train, config.trainer.batch_size, config.seed)
+        self.run_step = (Graphed if graphed else eager)(self.step, self.batches)
         self.meters, self.where, self.done = Meters(), where, 0
 
     def run(self, steps: int) -> None:
         for _ in range(steps):
-            self.meters.add(self.step(*self.batches.get(self.done)))
+            self.meters.add(self.run_step(self.done))
             self.done += 1
         self.meters.read("interval")  # waits for the device
 
@@ -327,9 +331,7 @@ def losses_per_epoch(epochs: int) -> list[dict]:
     for epoch in range(1, epochs + 1):
         textbook.total = 0.0
         textbook.run(steps)
-        for _ in range(steps):
-            ours.meters.add(ours.step(*ours.batches.get(ours.done)))
-            ours.done += 1
+        ours.run(steps)
         theirs, own = textbook.total / (steps * config.trainer.batch_size), ours.meters.read("epoch")["loss"]
         found.append({"epoch": epoch, "textbook": theirs, "aetrain": own, "difference": own / theirs - 1})
         print(f"epoch {epoch}: textbook {theirs:.3f}, aetrain {own:.3f} nats per image ({own / theirs - 1:+.2%})")
