@@ -33,21 +33,18 @@ from pathlib import Path
 
 import hydra
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
+from torch import Tensor
 
 from aetrain import data, device, models, schema
 from aetrain.cli import CONF, check
-from aetrain.data.mnist import default_root
 from aetrain.training.batches import Batches
 from aetrain.training.evaluation import evaluate
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.step import Latch, make_step
 from aetrain.training.wrappers import Graphed, compiled, eager
+from benchmarks.floor import Floor
+from benchmarks.textbook import Textbook, TextbookVAE
 
 CASES = {
     "vae-128": ["model=vae"],
@@ -77,54 +74,6 @@ class Contender:
         self.seconds.append((time.perf_counter() - start) / n)
 
 
-# --- the textbook loop
-
-
-class TextbookVAE(nn.Module):
-    """The 784-400-20 VAE as tutorials write it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fc1, self.fc21, self.fc22 = nn.Linear(784, 400), nn.Linear(400, 20), nn.Linear(400, 20)
-        self.fc3, self.fc4 = nn.Linear(20, 400), nn.Linear(400, 784)
-
-    def forward(self, x: Tensor) -> Tensor:  # the summed loss of a batch
-        x = x.view(-1, 784)
-        h = F.relu(self.fc1(x))
-        mu, logvar = self.fc21(h), self.fc22(h)
-        z = mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
-        x_hat = torch.sigmoid(self.fc4(F.relu(self.fc3(z))))
-        kl = -0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp())
-        return F.binary_cross_entropy(x_hat, x, reduction="sum") + kl
-
-
-class Textbook:
-    """The loop of most tutorials."""
-
-    def __init__(self, model: nn.Module, batch_size: int, where: torch.device, indices: Tensor):
-        self.model, self.where = model.to(where), where
-        mnist = datasets.MNIST(str(default_root()), train=True, transform=transforms.ToTensor())
-        self.dataset = torch.utils.data.Subset(mnist, indices.tolist())
-        self.loader = DataLoader(self.dataset, batch_size=batch_size, shuffle=True, drop_last=True)
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-        self.batches = iter(())
-        self.total = 0.0  # of the loss, summed over images
-
-    def run(self, steps: int) -> None:
-        for _ in range(steps):
-            batch = next(self.batches, None)
-            if batch is None:
-                self.batches = iter(self.loader)
-                batch = next(self.batches)
-            x = batch[0].to(self.where)
-            self.optimizer.zero_grad()
-            out = self.model(x)
-            loss = out if isinstance(out, Tensor) else out["loss"].sum()
-            (loss / len(x)).backward()
-            self.optimizer.step()
-            self.total += loss.item()
-
-
 # --- aetrain
 
 
@@ -147,58 +96,6 @@ class Ours:
             self.meters.add(self.run_step(self.done))
             self.done += 1
         self.meters.read("interval")  # waits for the device
-
-
-# --- the floor
-
-PRODUCTS = {
-    getattr(torch.ops.aten, name).default
-    for name in ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "convolution", "convolution_backward")
-}
-
-
-class Recorder(TorchDispatchMode):
-    """Notes every matrix product and convolution that runs within, with operands of the same shapes and strides."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[tuple[Callable, list]] = []
-
-    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
-        if op in PRODUCTS:
-            product, operands = op, args
-            if op.overloadpacket.__name__ in ("addmm", "addmv"):  # the product alone, without adding the bias
-                product = getattr(torch.ops.aten, op.overloadpacket.__name__[3:]).default
-                operands = args[1:]
-            self.calls.append((product, [like(a) if isinstance(a, Tensor) else a for a in operands]))
-        return op(*args, **(kwargs or {}))
-
-
-def like(tensor: Tensor) -> Tensor:
-    """Random numbers in a tensor of the same shape, strides, dtype and device."""
-    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=tensor.device).normal_()
-
-
-class Floor:
-    """Only what no implementation can leave out."""
-
-    def __init__(self, ours: Ours):
-        with Recorder() as recorder:
-            ours.step(*ours.batches.get(0))
-        self.calls, self.where = recorder.calls, ours.where
-        parameters = [p.detach().clone() for p in ours.model.parameters()]
-        gradients, first, second = ([torch.rand_like(p) for p in parameters] for _ in range(3))
-        steps = [torch.ones((), device=self.where) for _ in parameters]
-        self.adam = (parameters, gradients, first, second, [], steps)
-
-    def run(self, steps: int) -> None:
-        with torch.no_grad():
-            for _ in range(steps):
-                for product, operands in self.calls:
-                    product(*operands)
-                torch._fused_adam_(*self.adam, lr=1e-3, beta1=0.9, beta2=0.999, weight_decay=0, eps=1e-8, amsgrad=False,
-                                   maximize=False)  # fmt: skip
-        synchronize(self.where)
 
 
 # --- evaluation
@@ -260,8 +157,8 @@ def contenders(overrides: list[str], compiled: bool) -> list[Contender]:
         "textbook": Textbook(plain, config.trainer.batch_size, where, torch.arange(len(splits.train))),
         "eager fp32": fp32,
         "eager bf16": bf16,
-        "floor fp32": Floor(fp32),
-        "floor bf16": Floor(bf16),
+        "floor fp32": Floor(lambda: fp32.run(1), fp32.model),
+        "floor bf16": Floor(lambda: bf16.run(1), bf16.model),
         "forward fp32": Forward(fp32),
         "evaluate fp32": Evaluate(fp32, config, splits.test.images),
     }
