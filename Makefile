@@ -1,9 +1,9 @@
-# make train · make test · make lint. Everything runs from .venv, which is made on first use.
+# make train · make test · make lint · make bench. Everything runs from .venv, which is made on first use.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: train test test-faults lint clean
+.PHONY: train test test-faults lint bench clean
 train: $(VENV)/.installed          ## train the default model on MNIST; ARGS="model=beta_vae model.beta=4" changes it
 	$(BIN)/aetrain $(ARGS)
 
@@ -15,6 +15,9 @@ test-faults: $(VENV)/.installed    ## 30 SIGKILLs over the six models, in under 
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+bench: $(VENV)/.installed          ## step times beside a textbook loop; ARGS="--cases vae-128" selects
+	$(BIN)/python -m benchmarks.speed $(ARGS)
 
 # Reinstalled when pyproject.toml changes. The install is editable: changes of the code need none.
 $(VENV)/.installed: pyproject.toml

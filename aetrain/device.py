@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aetrain.errors import UserError
@@ -38,6 +41,19 @@ def check_device(config) -> None:
         raise UserError(f"device.precision={config.precision}: needs a CUDA device; on the CPU use fp32 or bf16")
 
 
+def cpu_quota(cgroup: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+    """Whole CPUs that this process may use: those it is bound to, and no more than its control group's quota (cgroup
+    version 2), which containers have and torch does not ask for. A thread more than that makes every step wait."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError):  # no Linux
+        folder = cgroup / own.read_text().rpartition("::/")[2].strip()
+        for level in (folder, *folder.parents):
+            with contextlib.suppress(OSError, ValueError):  # no file, or "max" for a number: no quota at this level
+                limit, period = map(int, (level / "cpu.max").read_text().split())
+                cpus = min(cpus, math.ceil(limit / period))
+    return max(1, cpus)
+
+
 def resolve(config) -> torch.device:
     """The device to train on, with torch's global settings made to fit.
 
@@ -45,8 +61,7 @@ def resolve(config) -> torch.device:
     import torch
 
     check_device(config)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    torch.set_num_threads(config.threads or min(torch.get_num_threads(), cpu_quota()))
     if config.name == "cpu" or (config.name == "auto" and cuda_device_count() == 0):
         return torch.device("cpu")
     if not torch.cuda.is_available():

@@ -8,6 +8,8 @@ torch is imported, which takes seconds.
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -198,6 +200,8 @@ class Trainer:
     checkpoint_epochs: int = setting(min=1)
     checkpoint_minutes: float = setting(above=0)
     on_nonfinite: str = setting(choices=("stop", "skip"))
+    compile: bool = setting()
+    cuda_graph: bool = setting()
 
 
 @dataclass
@@ -249,7 +253,12 @@ def total_steps(config: Config) -> int:
 
 
 def check_run(config: Config) -> None:
-    """Raise a UserError for values that do not go together."""
+    """Raise a UserError for values that do not go together, or not with this machine."""
+    if config.trainer.compile and not shutil.which(cxx := os.environ.get("CXX", "g++")):
+        raise UserError(
+            f"trainer.compile=true: torch.compile needs a C++ compiler and {cxx} was not found; install one, name it "
+            "in CXX, or leave trainer.compile out"
+        )
     total = TRAIN_IMAGES[config.data.name]
     if config.data.val_size >= total:
         raise UserError(

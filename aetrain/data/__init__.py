@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,9 +37,10 @@ class Splits:
     def facts(self) -> Facts:
         """What a model must know of the data."""
         images = self.train.images
-        # In float64 and in portions: the float32 copy of a whole data set would be the largest thing in memory.
-        total = sum(part.double().sum(0) for part in images.split(10_000))
-        mean = (total / (255 * len(images))).float()
+        # numpy adds up bytes as they are, ten times faster than torch and without a copy in floats, which would be the
+        # largest thing in memory.
+        total = torch.from_numpy(images.cpu().numpy().sum(0, dtype=np.int64))
+        mean = (total.double() / (255 * len(images))).float()
         return Facts(tuple(images.shape[1:]), len(images), mean, self.n_classes)
 
 
@@ -50,12 +52,14 @@ def load(config, device: torch.device) -> Splits:
     files = mnist.load(config.root)
     train, test = (Split(_binarize(x, config.binarization, part), y) for part, x, y in files)
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(mix("validation split")))
-    held_out, kept = order[: config.val_size].sort().values, order[config.val_size :].sort().values
+    is_held_out = torch.zeros(len(train), dtype=torch.bool)
+    is_held_out[order[: config.val_size]] = True
+    held_out, kept = is_held_out.nonzero().flatten(), (~is_held_out).nonzero().flatten()  # as sorted, 0.1 s sooner
     parts = {"train": (train, kept), "val": (train, held_out), "test": (test, torch.arange(len(test)))}
     splits = {}
     for name, (split, index) in parts.items():
         index = index[: config.limit]
-        splits[name] = Split(split.images[index], split.labels[index]).to(device)
+        splits[name] = Split(split.images.index_select(0, index), split.labels.index_select(0, index)).to(device)
     return Splits(**splits, n_classes=10)
 
 

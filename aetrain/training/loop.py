@@ -27,6 +27,7 @@ from aetrain.training.optimizer import build_optimizer
 from aetrain.training.schedules import Scheduler
 from aetrain.training.signals import Requests
 from aetrain.training.step import Latch, make_step
+from aetrain.training.wrappers import Graphed, compiled, eager
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +46,17 @@ class Training:
         self.config, self.model, self.splits, self.run, self.device = config, model, splits, run, device
         trainer = config.trainer
         self.precision = Precision.of(config.device.precision, device)
-        self.optimizer = build_optimizer(config.optimizer, model)
+        graphed = trainer.cuda_graph and device.type == "cuda"
+        if trainer.cuda_graph and not graphed:
+            log.info("trainer.cuda_graph=true: there is no GPU here, steps run eagerly")
+        self.optimizer = build_optimizer(config.optimizer, model, capturable=graphed)
         self.batches = Batches(splits.train, trainer.batch_size, config.seed, config.data.binarization == "dynamic")
         self.total_steps = total_steps(config)
         self.scheduler = Scheduler(config, model, self.optimizer, self.total_steps)
         self.latch = Latch(device, skip=trainer.on_nonfinite == "skip")
-        self.do_step = make_step(model, self.optimizer, self.precision, trainer.clip_norm, self.latch)
+        forward = compiled(model) if trainer.compile else model
+        step = make_step(forward, self.optimizer, self.precision, trainer.clip_norm, self.latch)
+        self.do_step = (Graphed if graphed else eager)(step, self.batches)
         self.meters = Meters()
         self.step = 0
         self.best = {"val/loss": math.inf, "epoch": 0}
@@ -73,7 +79,7 @@ class Training:
         with ProgressBar(self.total_steps, self.step, trainer.epochs) as bar:
             while self.step < self.total_steps and not self.stopped_early:
                 self.scheduler.apply(self.step)
-                self.meters.add(self.do_step(*self.batches.get(self.step)))
+                self.meters.add(self.do_step(self.step))
                 self.step += 1
                 bar.advance(self.step, math.ceil(self.epoch))
                 if self.step % trainer.log_every == 0:

@@ -2,16 +2,136 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
 
 
-def build_optimizer(config, model: nn.Module) -> torch.optim.Optimizer:
-    """torch's fused optimizers: one pass over all parameters, and updates that a found_inf tensor suppresses without
-    the host looking at it (see step.py)."""
+def build_optimizer(config, model: nn.Module, capturable: bool = False) -> torch.optim.Optimizer | Fused:
+    """An optimizer over torch's fused kernels: one pass over all parameters, and updates that a `found_inf` tensor
+    suppresses without the host looking at it (see step.py).
+
+    On the CPU it is `Fused`; on CUDA, where Fused has not been tried, and with a torch whose kernels take other
+    arguments, it is torch.optim's. Their numbers are the same to the bit.
+
+    capturable: for a CUDA graph, with the learning rate in a tensor that schedules write in place.
+    """
     params = list(model.parameters())
-    common = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": True}
+    on_cpu = params[0].device.type == "cpu"
+    lr = torch.tensor(config.lr, device=params[0].device) if capturable else config.lr
+    if on_cpu and kernel_fits(config.name):
+        return Fused(config, params, lr)
+    if on_cpu:
+        log.info("torch %s: its fused kernels are not those that aetrain knows; using torch.optim", torch.__version__)
+    common = {"lr": lr, "weight_decay": config.weight_decay, "fused": True}
     if config.name == "sgd":
         return torch.optim.SGD(params, momentum=config.momentum, **common)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
-    return kind(params, betas=tuple(config.betas), eps=config.eps, **common)
+    return kind(params, betas=tuple(config.betas), eps=config.eps, capturable=capturable, **common)
+
+
+# The kernels are private operators of torch. A change of their arguments is seen here, one of their arithmetic by the
+# test that compares Fused with torch.optim.
+_ADAM = (
+    "self, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, state_steps, lr, beta1, beta2, weight_decay, eps, amsgrad, "
+    "maximize, grad_scale, found_inf"
+)
+_SGD = (
+    "self, grads, momentum_buffer_list, weight_decay, momentum, lr, dampening, nesterov, maximize, is_first_step, "
+    "grad_scale, found_inf"
+)
+_KERNELS = {"adam": ("_fused_adam_", _ADAM), "adamw": ("_fused_adamw_", _ADAM), "sgd": ("_fused_sgd_", _SGD)}
+
+
+def kernel_fits(name: str) -> bool:
+    """Whether this torch has the fused kernel of an optimizer with the arguments that `Fused` gives it."""
+    kernel, expected = _KERNELS[name]
+    operator = getattr(torch.ops.aten, kernel, None)
+    return operator is not None and expected == ", ".join(a.name for a in operator.default._schema.arguments)
+
+
+class Fused:
+    """Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter 2019) or SGD with momentum, by torch's fused kernels.
+
+    The first optimizer of torch.optim that a process builds imports torch._dynamo, a compiler that nothing here needs:
+    3 to 6 s at the start of every run. Its step also spends as long in Python as in the kernel (0.4 ms at 650,000
+    parameters). `param_groups` and `state_dict` are laid out as in torch.optim, which reads them and is read.
+
+    A step with found_inf = 1 changes nothing, the step count included. All parameters share that count: a parameter
+    must have a gradient either at every step or at none.
+    """
+
+    def __init__(self, config, params: list[nn.Parameter], lr: float | Tensor):
+        self.found_inf: Tensor | None = None
+        group = {"params": params, "lr": lr, "weight_decay": config.weight_decay, "maximize": False}
+        if config.name == "sgd":
+            group |= {"momentum": config.momentum, "dampening": 0, "nesterov": False}
+            slots = ["momentum_buffer"] if config.momentum else []
+        else:
+            group |= {"betas": tuple(config.betas), "eps": config.eps, "amsgrad": False}
+            slots = ["exp_avg", "exp_avg_sq"]
+        # What torch.optim keeps in a group besides.
+        group |= {"foreach": None, "differentiable": False, "fused": True}
+        group |= {} if config.name == "sgd" else {"capturable": False, "decoupled_weight_decay": config.name == "adamw"}
+        self.param_groups: list[dict[str, Any]] = [group]
+        self._kernel = getattr(torch, _KERNELS[config.name][0])
+        self._slots = {name: [torch.zeros_like(p) for p in params] for name in slots}
+        self._steps = None if config.name == "sgd" else torch.zeros((), device=params[0].device)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for p in self.param_groups[0]["params"]:
+            p.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        group = self.param_groups[0]
+        used = [i for i, p in enumerate(group["params"]) if p.grad is not None]
+        params = [group["params"][i] for i in used]
+        gradients = [p.grad for p in params]
+        slots = [[slot[i] for i in used] for slot in self._slots.values()]
+        common = {"lr": group["lr"], "weight_decay": group["weight_decay"], "maximize": False,
+                  "found_inf": self.found_inf}  # fmt: skip
+        if self._steps is None:
+            # torch.optim copies the first gradient into a new buffer; added to zeros it is the same, and also after a
+            # suppressed first step.
+            self._kernel(params, gradients, *(slots or [[]]), momentum=group["momentum"], dampening=0, nesterov=False,
+                         is_first_step=False, **common)  # fmt: skip
+            return
+        beta1, beta2 = group["betas"]
+        self._steps += 1
+        self._kernel(params, gradients, *slots, [], [self._steps] * len(params), beta1=beta1, beta2=beta2,
+                     eps=group["eps"], amsgrad=False, **common)  # fmt: skip
+        if self.found_inf is not None:
+            self._steps -= self.found_inf
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch.optim lays it out: {"state": {index: {slot: tensor}}, "param_groups": [...]}."""
+        group = self.param_groups[0]
+        indices = list(range(len(group["params"])))
+        steps = {} if self._steps is None else {"step": self._steps}
+        # A count of its own for each: torch.optim would add to a shared one once per parameter.
+        state = {
+            i: {name: count.clone() for name, count in steps.items()}
+            | {name: slot[i] for name, slot in self._slots.items()}
+            for i in indices
+        }
+        return {"state": state, "param_groups": [{**group, "params": indices}]}
+
+    def load_state_dict(self, content: dict[str, Any]) -> None:
+        """Take over the settings and the state of a `state_dict`, ours or torch.optim's. An empty state, which
+        torch.optim has before its first step, is one of zeros. Raises ValueError where it is of other parameters."""
+        group, (saved,), state = self.param_groups[0], content["param_groups"], content["state"]
+        if not state:
+            state = {i: dict.fromkeys(("step", *self._slots), torch.zeros(())) for i in range(len(group["params"]))}
+        elif any(state[i][name].shape != p.shape for name in self._slots for i, p in enumerate(group["params"])):
+            raise ValueError("the optimizer's state is of other parameters")
+        group |= {key: value for key, value in saved.items() if key != "params" and key in group}
+        for name, slot in self._slots.items():
+            for i, values in enumerate(slot):
+                values.copy_(state[i][name])
+        if self._steps is not None:
+            self._steps.copy_(state[0]["step"])

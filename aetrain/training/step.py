@@ -22,21 +22,27 @@ class Latch:
     def __init__(self, device: torch.device, skip: bool = False):
         self.skip = skip
         self.suppress = torch.zeros((), device=device)
-        self.steps = torch.zeros((), device=device, dtype=torch.int64)  # seen so far
-        self.first_bad = torch.full((), -1, device=device, dtype=torch.int64)
         self.bad_steps = torch.zeros((), device=device, dtype=torch.int64)
         self.bad_values: Tensor | None = None  # which of the checked values were bad at first_bad: (T,) bool
+        self._good = torch.ones((), device=device, dtype=torch.bool)  # until the first bad step
+        self._good_steps = torch.zeros((), device=device, dtype=torch.int64)  # before the first bad one
+
+    @property
+    def first_bad(self) -> int:
+        """The first bad step, counted from 0 and from this latch's first; -1 if there was none. Asks the device."""
+        return -1 if self._good else int(self._good_steps)
 
     def check(self, values: Tensor) -> None:
         """values: (T,), of one step."""
-        bad = ~torch.isfinite(values)
+        bad = (values - values).ne(0)  # x − x is NaN where x is NaN or infinite: half the operations of isfinite
+        if self.bad_values is None:
+            self.bad_values = torch.zeros_like(bad)
         now = bad.any()
-        new = now & (self.first_bad < 0)
-        self.bad_values = bad & new if self.bad_values is None else torch.where(new, bad, self.bad_values)
-        self.first_bad = torch.where(new, self.steps, self.first_bad)
+        self.bad_values |= bad & self._good
+        self._good &= ~now
+        self._good_steps += self._good
         self.bad_steps += now
-        self.suppress.copy_(now if self.skip else now | (self.suppress > 0))
-        self.steps += 1
+        self.suppress.copy_(now if self.skip else ~self._good)
 
 
 def make_step(model: nn.Module, optimizer: torch.optim.Optimizer, precision: Precision, clip_norm: float | None = None,
@@ -61,7 +67,8 @@ def make_step(model: nn.Module, optimizer: torch.optim.Optimizer, precision: Pre
         else:
             loss.backward()
         gradients = [p.grad for p in params if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        # torch.nn.utils.get_total_norm, without its grouping by device and dtype.
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         if clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(params, clip_norm, norm)
         means = torch.stack([term.detach() for term in out.values()]).mean(1)  # (T,)

@@ -53,3 +53,13 @@ def test_active_units_and_kl_per_dimension(raw):
     result = evaluate(net, raw, 100, 0, FP32)
     assert result.diagnostics["active_units"] == 3
     assert result.diagnostics["kl_per_dimension"].sum().item() == pytest.approx(result.terms["kl"], rel=1e-5)
+
+
+@pytest.mark.parametrize(("model", "runs"), [("vae", 1), ("ae", 1), ("dae", 2), ("sparse", 2)])
+def test_an_image_is_encoded_once_and_again_only_for_another_input_or_a_first_pass(model, runs, raw, monkeypatch):
+    net, seen = build(f"model={model}"), []
+    compute = type(net.encoder).forward
+    monkeypatch.setattr(type(net.encoder), "forward", lambda self, x: seen.append(len(x)) or compute(self, x))
+    evaluate(net, raw, 100, 0, FP32)
+    assert sum(seen) == runs * len(raw)
+    assert "forward" not in vars(net.encoder)

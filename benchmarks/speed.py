@@ -1,0 +1,269 @@
+"""How fast a training step is, beside the loop that one would write by hand and beside its own matrix products.
+
+    make bench                                          all cases, about ten minutes on two cores
+    python -m benchmarks.speed --cases vae-128 --json speed.json
+    python -m benchmarks.speed --epochs 3               also the loss per epoch, ours against the textbook's
+
+Every case runs in one process, its contenders in turns: the machine's drift then hits all of them alike, and a ratio
+is the median over rounds of the ratio within a round. Nothing here asserts a time.
+
+textbook   DataLoader over torchvision's MNIST with ToTensor, zero_grad, backward, torch.optim.Adam and .item() at every
+           step, as in most tutorials. For vae the network and its loss are written out below; for the other models it
+           is aetrain's network in that loop.
+eager …    aetrain's step as training runs it: gather, normalise, forward, backward, gradient norm, latch, optimizer,
+           meters. Also compiled (trainer.compile=true), in bf16, and on CUDA as a graph (trainer.cuda_graph=true).
+floor …    the step's matrix products alone, recorded from one step and replayed on operands of the same shapes, strides
+           and precision, and one pass of torch's fused Adam over as many parameters. What the hardware takes.
+forward    the model's forward pass without gradients, and `evaluate` beside it: evaluation per image.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import hydra
+import torch
+from torch import Tensor
+
+from aetrain import data, device, models, schema
+from aetrain.cli import CONF, check
+from aetrain.training.batches import Batches
+from aetrain.training.evaluation import evaluate
+from aetrain.training.meters import Meters
+from aetrain.training.optimizer import build_optimizer
+from aetrain.training.step import Latch, make_step
+from aetrain.training.wrappers import Graphed, compiled, eager
+from benchmarks.floor import Floor
+from benchmarks.textbook import Textbook, TextbookVAE
+
+CASES = {
+    "vae-128": ["model=vae"],
+    "vae-1024": ["model=vae", "trainer.batch_size=1024"],
+    "beta_vae": ["model=beta_vae"],
+    "ae": ["model=ae"],
+    "dae": ["model=dae"],
+    "sparse": ["model=sparse"],
+    "contractive": ["model=contractive"],
+    "vae-conv": ["model=vae", "model.arch=conv"],
+}
+
+
+@dataclass
+class Contender:
+    """Something that does optimizer steps: `run(n)` does n of them and waits for the device."""
+
+    name: str
+    run: Callable[[int], None]
+    seconds: list[float] = field(default_factory=list)  # per step, one entry per round
+
+    def measure(self, at_least: float) -> None:
+        """One round: enough steps to last `at_least` seconds."""
+        n = max(3, round(at_least / self.seconds[-1])) if self.seconds else 3
+        start = time.perf_counter()
+        self.run(n)
+        self.seconds.append((time.perf_counter() - start) / n)
+
+
+# --- aetrain
+
+
+class Ours:
+    """What the training loop does between two log points, without the writing."""
+
+    def __init__(self, config, splits: data.Splits, where: torch.device):
+        self.model = models.build(config.model, splits.facts()).to(where)
+        self.precision = device.Precision.of(config.device.precision, where)
+        graphed = config.trainer.cuda_graph
+        optimizer = build_optimizer(config.optimizer, self.model, capturable=graphed)
+        forward = compiled(self.model) if config.trainer.compile else self.model
+        self.step = make_step(forward, optimizer, self.precision, None, Latch(where))
+        self.batches = Batches(splits.train, config.trainer.batch_size, config.seed)
+        self.run_step = (Graphed if graphed else eager)(self.step, self.batches)
+        self.meters, self.where, self.done = Meters(), where, 0
+
+    def run(self, steps: int) -> None:
+        for _ in range(steps):
+            self.meters.add(self.run_step(self.done))
+            self.done += 1
+        self.meters.read("interval")  # waits for the device
+
+
+# --- evaluation
+
+
+class Forward:
+    """The forward half of a training step, in inference."""
+
+    def __init__(self, ours: Ours):
+        self.ours = ours
+
+    @torch.no_grad()
+    def run(self, steps: int) -> None:
+        for step in range(steps):
+            with self.ours.precision.autocast():
+                self.ours.model(*self.ours.batches.get(step))
+        synchronize(self.ours.where)
+
+
+class Evaluate:
+    """`evaluate`, on as many images as there are in `steps` batches, at most 10,000 at a time."""
+
+    def __init__(self, ours: Ours, config, images: Tensor):
+        self.ours, self.config, self.images = ours, config, images
+
+    def run(self, steps: int) -> None:
+        wanted = steps * self.config.trainer.batch_size
+        for done in range(0, wanted, len(self.images)):
+            images = self.images[: wanted - done]
+            evaluate(self.ours.model, images, self.config.trainer.eval_batch_size, 0, self.ours.precision)
+
+
+# --- cases and tables
+
+
+def synchronize(where: torch.device) -> None:
+    if where.type == "cuda":
+        torch.cuda.synchronize(where)
+
+
+def compose(*overrides: str):
+    schema.register()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return check(hydra.compose("config", overrides=list(overrides)), overrides)
+
+
+def contenders(overrides: list[str], compiled: bool) -> list[Contender]:
+    """What takes turns in one case."""
+    config = compose(*overrides)
+    where = device.resolve(config.device)
+    splits = data.load(config.data, where)
+
+    def ours(*more: str) -> Ours:
+        return Ours(compose(*overrides, *more), splits, where)
+
+    fp32, bf16 = ours(), ours("device.precision=bf16")
+    plain = TextbookVAE() if (config.model.name, config.model.arch) == ("vae", "mlp") else ours().model
+    found = {
+        "textbook": Textbook(plain, config.trainer.batch_size, where, torch.arange(len(splits.train))),
+        "eager fp32": fp32,
+        "eager bf16": bf16,
+        "floor fp32": Floor(lambda: fp32.run(1), fp32.model),
+        "floor bf16": Floor(lambda: bf16.run(1), bf16.model),
+        "forward fp32": Forward(fp32),
+        "evaluate fp32": Evaluate(fp32, config, splits.test.images),
+    }
+    if compiled:
+        found["compiled fp32"] = ours("trainer.compile=true")
+        found["compiled bf16"] = ours("trainer.compile=true", "device.precision=bf16")
+    if where.type == "cuda":
+        found["graph fp32"] = ours("trainer.cuda_graph=true")
+    return [Contender(name, one.run) for name, one in found.items()]
+
+
+def race(runners: list[Contender], rounds: int, seconds: float) -> None:
+    """All of them in turns, `rounds` times, after warming up (which compiles)."""
+    for one in runners:
+        for _ in range(2):
+            one.measure(seconds / 10)
+        del one.seconds[:-1]
+    for _ in range(rounds):
+        for one in runners:
+            one.measure(seconds)
+    for one in runners:
+        del one.seconds[0]
+
+
+def rows(case: str, runners: list[Contender], batch: int) -> list[dict]:
+    """One row per contender; the ratios are medians of the ratios within each round."""
+    by_name = {one.name: one.seconds for one in runners}
+
+    def ratio(top: list[float], bottom: list[float]) -> float:
+        return statistics.median(a / b for a, b in zip(top, bottom, strict=True))
+
+    table = []
+    for name, times in by_name.items():
+        kind, _, precision = name.partition(" ")
+        middle = statistics.median(times)
+        row = {"case": case, "contender": name, "images/s": batch / middle, "ms": 1e3 * middle}
+        row |= {"min": 1e3 * min(times), "max": 1e3 * max(times)}
+        if kind in ("eager", "compiled", "graph"):
+            row["textbook/this"] = ratio(by_name["textbook"], times)
+            row["this/floor"] = ratio(times, by_name[f"floor {precision}"])
+        if kind == "evaluate":
+            row["this/forward"] = ratio(times, by_name[f"forward {precision}"])
+        table.append(row)
+    return table
+
+
+def show(row: dict) -> str:
+    ratios = "   ".join(
+        f"{key} {row[key]:.2f}" for key in ("textbook/this", "this/floor", "this/forward") if key in row
+    )
+    return (
+        f"{row['case']:<12} {row['contender']:<14} {row['images/s']:>11,.0f} img/s {row['ms']:>8.3f} ms "
+        f"({row['min']:.3f} … {row['max']:.3f})   {ratios}"
+    )
+
+
+def losses_per_epoch(epochs: int) -> list[dict]:
+    """The training loss per image of each epoch, in nats, of the textbook loop and of aetrain on the same images."""
+    config = compose("model=vae")
+    where = device.resolve(config.device)
+    splits = data.load(config.data, where)
+    torch.manual_seed(config.seed)
+    order = torch.randperm(60_000)[: len(splits.train)]  # as many images as aetrain trains on
+    textbook = Textbook(TextbookVAE(), config.trainer.batch_size, where, order)
+    ours, found = Ours(config, splits, where), []
+    steps = ours.batches.per_epoch
+    for epoch in range(1, epochs + 1):
+        textbook.total = 0.0
+        textbook.run(steps)
+        ours.run(steps)
+        theirs, own = textbook.total / (steps * config.trainer.batch_size), ours.meters.read("epoch")["loss"]
+        found.append({"epoch": epoch, "textbook": theirs, "aetrain": own, "difference": own / theirs - 1})
+        print(f"epoch {epoch}: textbook {theirs:.3f}, aetrain {own:.3f} nats per image ({own / theirs - 1:+.2%})")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Step times beside a textbook loop and beside the matrix products.")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--rounds", type=int, default=7, help="turns that every contender gets")
+    parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn")
+    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which needs a C++ compiler")
+    parser.add_argument("--epochs", type=int, default=0, help="compare the loss per epoch over so many epochs")
+    parser.add_argument("--json", type=Path, help="write the table here")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    cuda = torch.cuda.is_available()
+    protocol = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "device": torch.cuda.get_device_name() if cuda else f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "command": " ".join(["python -m benchmarks.speed", *sys.argv[1:]]),
+    }
+    print("  ".join(f"{key}: {value}" for key, value in protocol.items()))
+    table: list[dict] = []
+    for case in options.cases:
+        runners = contenders(CASES[case], not options.no_compile)
+        race(runners, options.rounds, options.seconds)
+        table += rows(case, runners, compose(*CASES[case]).trainer.batch_size)
+        print("\n".join(show(row) for row in table if row["case"] == case), flush=True)
+    losses = losses_per_epoch(options.epochs)
+    if options.json:
+        options.json.write_text(json.dumps({**protocol, "steps": table, "losses": losses}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""How many threads a run takes."""
+
+import os
+
+import pytest
+import torch
+
+from aetrain.device import cpu_quota, resolve
+from tests.conftest import compose
+
+
+@pytest.mark.parametrize(
+    ("quotas", "expected"),
+    [
+        ({}, 64),
+        ({"a/b": "max 100000"}, 64),
+        ({"a/b": "150000 100000", "a": "max 100000"}, 2),
+        ({"a": "50000 100000"}, 1),
+    ],
+)
+def test_a_container_s_quota_is_respected_at_every_level(tmp_path, monkeypatch, quotas, expected):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    (tmp_path / "own").write_text("0::/a/b\n")
+    for level in ("a", "a/b"):
+        (tmp_path / level).mkdir()
+        if (quota := quotas.get(level, "max 100000")) is not None:
+            (tmp_path / level / "cpu.max").write_text(quota)
+    assert cpu_quota(tmp_path, tmp_path / "own") == expected
+    assert cpu_quota(tmp_path, tmp_path / "absent") == 64
+
+
+def test_threads_as_given_and_by_default_no_more_than_allowed(monkeypatch):
+    before = torch.get_num_threads()
+    try:
+        resolve(compose("device=cpu", "device.threads=3").device)
+        assert torch.get_num_threads() == 3
+        monkeypatch.setattr("aetrain.device.cpu_quota", lambda: 2)
+        resolve(compose("device=cpu").device)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
