@@ -31,6 +31,8 @@ from aetrain.errors import AetrainError, Interrupted, UserError
 
 log = logging.getLogger("aetrain")
 
+LAST = Path("checkpoints", "last.pt")
+
 _PACKAGE = Path(__file__).resolve().parent
 # In a wheel the YAML files travel inside the package; in a checkout they stand beside it.
 CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
@@ -75,19 +77,17 @@ def _run(argv: list[str]) -> None:
     if shows_only:
         _hydra_main(argv, Job())
         return
-    resumed = resume.arguments(args.overrides)
-    if args.multirun:
-        if resumed:
-            raise UserError("resume=…: continues one run; leave out --multirun")
+    if resumed := resume.arguments(args.overrides):
+        flags = [word for word in argv if word not in args.overrides]
+        args.overrides = [*resumed.restored, *resumed.further]
+        argv = [*flags, *(["--multirun"] if resumed.is_sweep and not args.multirun else []), *args.overrides]
+    if args.multirun and resumed and not resumed.is_sweep:
+        raise UserError(f"resume={resumed.folder}: a single run; leave out --multirun")
+    if args.multirun or (resumed and resumed.is_sweep):
         _hydra_main(argv, Job())
         return
-    job = Job(given=args.overrides, resumed=resumed[0] if resumed else None)
-    if resumed:
-        flags = [word for word in argv if word not in args.overrides]
-        _, restored, job.given = resumed
-        args.overrides = [*restored, *job.given]
-        argv = [*flags, *args.overrides]
-    else:
+    job = Job(given=resumed.further if resumed else args.overrides, resumed=bool(resumed))
+    if not resumed:
         _refuse_used_folder(args.overrides)
     check(_composed(args), job.given)
     _hydra_main(argv, job)
@@ -149,7 +149,7 @@ def _refuse_used_folder(overrides: Sequence[str]) -> None:
     """Two runs in one folder would be none: their logs mixed, their checkpoints overwritten."""
     for override in overrides:
         key, _, folder = override.partition("=")
-        if key == "hydra.run.dir" and (Path(folder) / "config.yaml").is_file():
+        if key == "hydra.run.dir" and (Path(folder) / LAST).is_file():
             raise UserError(f"{override}: a run is there; continue it with resume={folder} or give another folder")
 
 
@@ -158,7 +158,7 @@ class Job:
     """What Hydra calls for every run of a command line."""
 
     given: Sequence[str] | None = None  # the user's overrides; None in a sweep, whose members have their own
-    resumed: Path | None = None  # the folder of the run that goes on
+    resumed: bool = False  # whether the run goes on from its last checkpoint; members do wherever they have one
     started: bool = False
     failure: AetrainError | None = None
 
@@ -173,7 +173,8 @@ class Job:
             from aetrain.tasks import run_task
 
             folder = Path(hydra_config.runtime.output_dir)
-            return run_task(check(config, overrides), folder, overrides, self.resumed is not None)
+            resumed = self.resumed or (self.given is None and (folder / LAST).is_file())
+            return run_task(check(config, overrides), folder, overrides, resumed)
         except AetrainError as error:
             log.debug("%s", error)  # to the run's log file; the terminal has it on stderr
             if self.given is None:

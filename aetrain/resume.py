@@ -1,4 +1,4 @@
-"""`aetrain resume=<run folder>`: the command line that continues a run. Imports no torch.
+"""`aetrain resume=<folder>`: the command line that continues a run or a sweep. Imports no torch.
 
 The folder may be someone else's: its config.yaml is read as data and becomes overrides, which Hydra composes and
 aetrain checks like any others. Nothing in it can name code.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,42 +26,74 @@ MAY_CHANGE = re.compile(
 )
 
 
-def arguments(overrides: Sequence[str]) -> tuple[Path, list[str], list[str]] | None:
-    """(folder, overrides that compose its run again, the user's further overrides) where `resume=` is given.
+@dataclass(frozen=True)
+class Resumed:
+    """A command line that continues what is in a folder."""
+
+    folder: Path
+    restored: list[str]  # overrides that compose it again
+    further: list[str]  # the user's further overrides
+    is_sweep: bool
+
+
+def arguments(overrides: Sequence[str]) -> Resumed | None:
+    """What `resume=` among the overrides asks for; None without it.
 
     Raises a UserError for a folder that holds no run, or a further override that would make it another run."""
     folders = [o.partition("=")[2] for o in overrides if o.startswith("resume=")]
     if not folders:
         return None
     folder, further = Path(folders[-1].strip("'\"")), [o for o in overrides if not o.startswith("resume=")]
-    if (folder / "multirun.yaml").is_file():
-        member = min((path.parent for path in folder.glob("*/config.yaml")), default=folder / "…")
-        raise UserError(f"resume={folder}: a sweep; resume its members one by one, as in resume={member}")
-    tree = _read(folder)
-    flat = flatten(tree)
+    is_sweep = (folder / "multirun.yaml").is_file()
+    tree = {} if is_sweep else _read(folder / "config.yaml")
+    known = flatten(tree)
     for override in further:
         key = override.lstrip("+~").partition("=")[0]
         if not MAY_CHANGE.match(key):
-            known = key in flat or key in tree
-            hint = f"start a new run without resume={folder}" if known else suggest(key, flat)
+            hint = (
+                suggest(key, known) if known and key not in {*known, *tree} else f"start anew without resume={folder}"
+            )
             raise UserError(f"{override}: would make {folder} another run, its length and logging can change; {hint}")
-    return folder, _overrides(tree, folder), further
+    restored = _sweep_overrides(folder) if is_sweep else _overrides(_check_tree(tree, folder / "config.yaml"), folder)
+    return Resumed(folder, restored, further, is_sweep)
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    """The folder's config.yaml as nested dicts of plain values."""
-    path = folder / "config.yaml"
+def _sweep_overrides(folder: Path) -> list[str]:
+    """The command line of a sweep, from the multirun.yaml that Hydra wrote."""
+    path = folder / "multirun.yaml"
+    tree = _read(path)
+    try:
+        overrides = tree["hydra"]["overrides"]["task"]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path}: not the configuration of a sweep") from error
+    plain = re.compile(r"[A-Za-z]\w*(\.\w+)*=[^$\n]*")
+    if not isinstance(overrides, list) or not all(isinstance(o, str) and plain.fullmatch(o) for o in overrides):
+        raise UserError(f"{path}: refused, its overrides are not plain key=value ones")
+    if any("_target_" in o or o.startswith("hydra") for o in overrides):
+        raise UserError(f"{path}: refused, its overrides are not those of a sweep of aetrain")
+    return [*overrides, f"hydra.sweep.dir={_typed_out(str(folder))}"]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A YAML file as nested dicts of plain values."""
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(
-            f"resume={folder}: no run is there (no config.yaml); give a folder such as outputs/vae/<time>"
+            f"resume={path.parent}: no run is there (no {path.name}); give a folder such as outputs/vae/<time>"
         ) from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())[:120]})") from error
-    if not isinstance(tree, dict) or not all(isinstance(tree.get(group), dict) for group in ("model", *schema.GROUPS)):
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: not the configuration of a run")
+    return tree
+
+
+def _check_tree(tree: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The tree itself, if it has the form of a run's configuration and holds plain values only."""
+    if not all(isinstance(tree.get(group), dict) for group in ("model", *schema.GROUPS)):
         raise UserError(f"{path}: not the configuration of a run")
     _refuse_code(tree, path)
     return tree

@@ -47,11 +47,10 @@ class Run:
     def _prepare(self, position: Mapping[str, int] | None) -> None:
         for sub in ("checkpoints", "grids"):
             (self.folder / sub).mkdir(parents=True, exist_ok=True)
-        if position is not None:
-            _cut(self.folder, position)
-            for half_written in self.folder.rglob(".*.tmp"):
-                half_written.unlink()
-            (self.folder / "result.json").unlink(missing_ok=True)
+        _cut(self.folder, position or {})  # without a checkpoint nothing of an earlier attempt is kept
+        for half_written in self.folder.rglob(".*.tmp"):
+            half_written.unlink()
+        (self.folder / "result.json").unlink(missing_ok=True)
         write_atomically(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(self.config))).encode())
 
     def __enter__(self) -> Run:

@@ -1,4 +1,5 @@
-"""`hydra/sweeper=aetrain`, the default: Hydra's basic sweeper, with every member checked before the first starts.
+"""`hydra/sweeper=aetrain`, the default: Hydra's basic sweeper, with every member checked before the first starts, and
+all failures told at the end.
 
 In a namespace package of this name because Hydra takes sweepers from nowhere else.
 """
@@ -7,10 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
+
+from aetrain.errors import AetrainError, RunFailed
+
+
+class Patient:
+    """A launcher whose failed members do not keep Hydra from the others: their reasons are kept here instead."""
+
+    def __init__(self, launcher: Launcher):
+        self._launcher = launcher
+        self.failed: list[str] = []
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        returns = self._launcher.launch(job_overrides, initial_job_idx=initial_job_idx)
+        for number, member in enumerate(returns, initial_job_idx):
+            if member.status == JobStatus.FAILED and isinstance(member._return_value, AetrainError):
+                self.failed.append(f"{number} ({' '.join(member.overrides)}): {member._return_value}")
+                member.status, member.return_value = JobStatus.COMPLETED, None
+        return returns
 
 
 class AetrainSweeper(BasicSweeper):
@@ -27,6 +49,13 @@ class AetrainSweeper(BasicSweeper):
         except Exception:
             self._leave_nothing()
             raise
+
+    def sweep(self, arguments: list[str]) -> Any:
+        self.launcher = Patient(self.launcher)
+        returns = super().sweep(arguments)
+        if failed := self.launcher.failed:
+            raise RunFailed(f"{len(failed)} of {sum(map(len, returns))} members failed: {'; '.join(failed)}")
+        return returns
 
     def _leave_nothing(self) -> None:
         """Remove the folder that the sweep has just made, unless it holds older members."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -25,8 +26,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    # torch's threads and hypothesis' deadlines make no difference to what is tested here; the machine's load does.
+    # One thread: with two, on a busy machine, each waits for the other at the end of every operation.
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests were started with &
 
 
 def pytest_collection_modifyitems(items):

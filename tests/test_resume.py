@@ -245,12 +245,13 @@ def test_sigusr1_writes_a_checkpoint_and_goes_on(aetrain, monkeypatch):
 def test_a_second_ctrl_c_stops_at_once():
     from aetrain.training.signals import listening
 
+    before = signal.getsignal(signal.SIGINT)
     with listening() as requests:
         os.kill(os.getpid(), signal.SIGINT)
         assert requests.stop is signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_folder_in_which_a_process_writes_is_not_resumed(aetrain):
@@ -280,6 +281,18 @@ def test_another_thread_count_is_said(aetrain):
     finally:
         torch.set_num_threads(threads)
     assert code == 0 and "not to the bit" in out
+
+
+def test_an_ignored_ctrl_c_stays_ignored(monkeypatch):
+    from aetrain.training.signals import listening
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with listening() as requests:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert requests.stop is None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_signals_are_left_alone_outside_the_main_thread():

@@ -35,7 +35,7 @@ def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> fl
             log.info("nothing to do: %s is done (%d steps); trainer.epochs=… would continue it", folder, state["step"])
             return None
         if state:
-            overrides = [*state["overrides"], *overrides]
+            overrides = [*state["overrides"], *(o for o in overrides if o not in state["overrides"])]
         torch.manual_seed(config.seed)
         splits = data.load(config.data, where)
         model = models.build(config.model, splits.facts()).to(where)

@@ -14,6 +14,7 @@ from aetrain import __version__
 from aetrain.config import flatten, plain
 from aetrain.errors import UserError
 from aetrain.files import write_atomically
+from aetrain.resume import MAY_CHANGE
 
 FORMAT = 1
 # What resuming reads, and its kind.
@@ -64,14 +65,14 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
 
 
 def check_state(path: Path, state: dict[str, Any], config: Any) -> None:
-    """Raise a UserError unless the checkpoint belongs to the configuration's model and data, and has the parts and the
-    kinds of values that resuming reads."""
+    """Raise a UserError unless the checkpoint is of a run with this configuration, up to what may change on resuming,
+    and has the parts and the kinds of values that resuming reads."""
     for key, kind in KINDS.items():
         if not isinstance(state.get(key), kind):
             raise UserError(f"{path}: has no usable {key!r}; use another checkpoint")
-    mine = plain(config)
-    for group in ("model", "data"):
-        theirs = state["config"].get(group)
-        for key, value in flatten(mine[group]).items():
-            if key != "root" and (not isinstance(theirs, dict) or flatten(theirs).get(key) != value):
-                raise UserError(f"{path}: is of a run with another {group}.{key} than config.yaml beside it")
+    theirs = flatten(state["config"])
+    for key, value in flatten(plain(config)).items():
+        if not MAY_CHANGE.match(key) and theirs.get(key) != value:
+            raise UserError(
+                f"{path}: is of a run with another {key} than asked for here ({theirs.get(key)}, not {value})"
+            )

@@ -53,7 +53,10 @@ def listening() -> Iterator[Requests]:
     if threading.current_thread() is not threading.main_thread():  # Python allows handlers in the main thread only
         yield requests
         return
-    before = {number: signal.signal(number, requests.receive) for number in (*EXIT_CODES, signal.SIGUSR1)}
+    # Who starts a run in the background of a script has its SIGINT ignored: that stays so. SIGUSR1 is ignored by the
+    # command line itself until there is something to write.
+    heard = [n for n in EXIT_CODES if signal.getsignal(n) is not signal.SIG_IGN] + [signal.SIGUSR1]
+    before = {number: signal.signal(number, requests.receive) for number in heard}
     try:
         yield requests
     finally:

@@ -1,0 +1,95 @@
+"""Sweeps: every member as a run of its own, failures that do not spread, and a sweep that is continued."""
+
+import json
+
+import pytest
+import torch
+import yaml
+
+from tests.conftest import SMALL
+from tests.test_resume import Killed, assert_identical, kill_at, result  # noqa: F401
+
+LINE = ["-m", "model=beta_vae", "model.beta=1,4,10", *SMALL]
+
+
+def members(folder):
+    return sorted(p for p in folder.iterdir() if p.is_dir())
+
+
+def test_members_are_named_by_their_overrides_and_differ_by_them(aetrain):
+    code, _, err = aetrain(*LINE, "hydra.sweep.dir=sweep")
+    assert code == 0, err
+    found = members(aetrain.folder / "sweep")
+    assert [p.name.split(",")[0] for p in found] == ["0_model.beta=1", "1_model.beta=4", "2_model.beta=10"]
+    assert [yaml.safe_load((p / "config.yaml").read_text())["model"]["beta"] for p in found] == [1, 4, 10]
+    assert len({result(p)["config_hash"] for p in found}) == 3
+
+
+def test_a_member_equals_the_same_command_alone(aetrain):
+    assert aetrain(*LINE, "hydra.sweep.dir=sweep")[0] == 0
+    assert aetrain("model=beta_vae", "model.beta=4", *SMALL, "hydra.run.dir=alone")[0] == 0
+    assert_identical(members(aetrain.folder / "sweep")[1], aetrain.folder / "alone")
+
+
+def test_a_failed_member_does_not_touch_the_others_and_is_told_at_the_end(aetrain):
+    line = ["-m", "model=ae", "model.output=identity", "optimizer=sgd", "optimizer.lr=1e-4,1e6,1e-3",
+            *SMALL, "trainer.max_steps=30", "trainer.epochs=9"]  # fmt: skip
+    code, _, err = aetrain(*line, "hydra.sweep.dir=sweep")
+    assert code == 1 and err.count("\n") == 1
+    assert "1 of 3 members failed" in err and "optimizer.lr=1e6" in err and "not finite at step" in err
+    found = members(aetrain.folder / "sweep")
+    assert [result(p)["status"] for p in found] == ["done", "failed", "done"]
+    without = [word.replace("1e-4,1e6,1e-3", "1e-4,1e-3") for word in line]
+    assert aetrain(*without, "hydra.sweep.dir=without")[0] == 0
+    for one, other in zip([found[0], found[2]], members(aetrain.folder / "without"), strict=True):
+        assert result(one)["metrics"] == result(other)["metrics"]
+
+
+@pytest.mark.parametrize(
+    "command", [["resume=sweep"], [*LINE, "hydra.sweep.dir=sweep"]], ids=["resume", "same command"]
+)
+def test_an_interrupted_sweep_goes_on(aetrain, kill_at, command):  # noqa: F811
+    line = [*LINE, "trainer.checkpoint_minutes=1e-9"]
+    assert aetrain(*line, "hydra.sweep.dir=reference")[0] == 0
+    assert aetrain(*line[:2], "model.beta=1", *line[3:], "hydra.sweep.dir=sweep")[0] == 0  # the first member is done
+    first = members(aetrain.folder / "sweep")[0]
+    untouched = (first / "checkpoints" / "last.pt").stat().st_mtime_ns
+    kill_at(4)
+    with pytest.raises(Killed):
+        aetrain(*line, "hydra.sweep.dir=sweep")  # dies in the second
+    kill_at(0)
+    if command[0] == "-m":
+        command = [*line, "hydra.sweep.dir=sweep"]
+    code, out, err = aetrain(*command)
+    assert code == 0, err
+    assert "nothing to do" in out and "resumed at step 3 of 6" in out
+    assert (first / "checkpoints" / "last.pt").stat().st_mtime_ns == untouched
+    for one, other in zip(members(aetrain.folder / "sweep"), members(aetrain.folder / "reference"), strict=True):
+        assert_identical(one, other)
+
+
+def test_a_member_can_be_resumed_alone(aetrain):
+    assert aetrain(*LINE, "hydra.sweep.dir=sweep")[0] == 0
+    member = members(aetrain.folder / "sweep")[0]
+    code, out, err = aetrain(f"resume={member}", "trainer.max_steps=9")
+    assert code == 0, err
+    assert "resumed at step 6 of 9" in out and torch.load(member / "checkpoints" / "last.pt")["step"] == 9
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["hydra.callbacks.x._target_=os.system"],
+        ["data.root=${oc.env:HOME}"],
+        "model=vae",
+        [1],
+        ["+x._target_=os.system"],
+    ],
+)
+def test_a_sweep_file_that_is_more_than_a_command_line_is_refused(aetrain, overrides):
+    folder = aetrain.folder / "sweep"
+    folder.mkdir()
+    (folder / "multirun.yaml").write_text(json.dumps({"hydra": {"overrides": {"task": overrides}}}))
+    code, _, err = aetrain("resume=sweep")
+    assert code == 2 and err.count("\n") == 1 and "multirun.yaml" in err
+    assert [p.name for p in folder.iterdir()] == ["multirun.yaml"]
