@@ -237,7 +237,7 @@ def losses_per_epoch(epochs: int) -> list[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Step times beside a textbook loop and beside the matrix products.")
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--cases", nargs="*", choices=list(CASES), default=list(CASES))
     parser.add_argument("--rounds", type=int, default=7, help="turns that every contender gets")
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn")
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which needs a C++ compiler")

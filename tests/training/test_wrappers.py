@@ -48,7 +48,7 @@ def assert_same(one, other):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
 
-SCHEDULED = ["model=beta_vae", "model.schedule.beta.kind=linear", "optimizer.schedule.kind=cosine", "model.hidden=[32]"]
+SCHEDULED = ["model=beta_vae", "model.schedule.beta.kind=linear", "optimizer.schedule.kind=cosine", "model.arch=linear"]
 
 
 @pytest.mark.filterwarnings("ignore")  # of torch's compiler, about itself
