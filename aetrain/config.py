@@ -22,6 +22,19 @@ from omegaconf.errors import OmegaConfBaseException
 from aetrain.errors import UserError
 
 
+class _Given:
+    """For only_if: any value but null."""
+
+    def __contains__(self, value: Any) -> bool:
+        return value is not None
+
+    def __iter__(self) -> Iterator[str]:
+        yield "<number>"
+
+
+GIVEN = _Given()
+
+
 def setting(**limits: Any) -> Any:
     """A field whose value comes from YAML. Limits: min, max (inclusive), above, below (exclusive), choices, and
     only_if={"key": (values…)}: given on the command line without one of these, the value would be ignored, so it is

@@ -21,7 +21,7 @@ from aetrain.run import Run
 from aetrain.schema import total_steps
 from aetrain.training import checkpoint
 from aetrain.training.batches import Batches
-from aetrain.training.evaluation import Evaluation, evaluate
+from aetrain.training.evaluation import Evaluation, evaluate, importance_nll
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.schedules import Scheduler
@@ -62,6 +62,7 @@ class Training:
         self.best = {"val/loss": math.inf, "epoch": 0}
         self.stopped_early = False
         self.last_metrics: dict[str, float] = {}
+        self.tested: Evaluation | None = None  # after test()
         self._first_step = 0  # of this process: the latch counts from here
         self._mark = (0, time.perf_counter())  # step and time of the last speed measurement
         self._saved_at = time.monotonic()
@@ -161,7 +162,11 @@ class Training:
 
     def test(self) -> dict[str, float]:
         """Log and return test/…, and latent/… where there were no validation images."""
-        values = self._log_evaluation("test", self.evaluate("test"), with_latents=not len(self.splits.val))
+        self.tested = self.evaluate("test")
+        if samples := self.config.trainer.nll_samples:
+            seed = mix(self.config.seed, "importance samples", "test")
+            self.tested.terms["nll"] = importance_nll(self.model, self.splits.test.images, samples, seed)
+        values = self._log_evaluation("test", self.tested, with_latents=not len(self.splits.val))
         return self.last_metrics | values
 
     def evaluate(self, split: str) -> Evaluation:
