@@ -85,9 +85,9 @@ def linear_elbo(model: Autoencoder, sigma: float | Tensor, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def place(model: Autoencoder, data: PCA) -> None:
-    """Set a linear model's weights to the closed-form solution of its objective. An AE becomes PCA, a VAE with a
-    Gaussian likelihood probabilistic PCA, whose posterior is diagonal: N(σ⁻¹… , σ² / λ_i) in the eigenvectors' basis.
-    """
+    """Set a linear model's weights to the closed form that minimises its objective. An AE becomes PCA; a VAE with a
+    Gaussian likelihood probabilistic PCA, W = U (Λ − σ² I)^½, whose posterior is diagonal in that basis:
+    N(M⁻¹ Wᵀ (x − mean), σ² M⁻¹) with M = Wᵀ W + σ² I = Λ, so that no ELBO is looser than the likelihood."""
     k = model.config.latent_dim
     vectors, values = data.vectors[:, :k], data.values[:k]
     encoder, decoder = model.encoder.layers[0], model.decoder.layers[0]
@@ -100,7 +100,7 @@ def place(model: Autoencoder, data: PCA) -> None:
     sigma2 = data.noise(k)
     scale = (values - sigma2).sqrt()
     decoder.weight.copy_(vectors * scale)
-    project = (vectors * (scale / values)).T  # M⁻¹ Wᵀ with M = Wᵀ W + σ² I = diag(values)
+    project = (vectors * (scale / values)).T  # M⁻¹ Wᵀ
     encoder.weight.zero_()
     encoder.weight[:k] = project.to(encoder.weight)
     encoder.bias[:k] = (-project @ data.mean).to(encoder.bias)
