@@ -62,6 +62,7 @@ ROWS: dict[str, Row] = {
             Check("layer2/latent/mean_activation", "0.10", 0.09, 0.11),
         )
     ),
+    "capacity": Row((Check("test/kl", "10", 9.5, 10.5),), seeds=3),
     "deep_ae": Row((Check("test/recon", "3.00", 0, 3.1),), cpu=False),
     "iwae_k1": Row((Check("test/nll", "86.76", 86.26, 87.76),), overrides=("model.k=1",), cpu=False),
     "iwae_k5": Row((Check("test/nll", "85.54", 85.04, 86.54),), overrides=("model.k=5",), cpu=False),

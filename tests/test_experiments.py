@@ -78,3 +78,25 @@ def test_what_does_not_go_together_is_refused_in_one_line(overrides, line, aetra
     code, _out, err = aetrain(*overrides)
     assert code == 2 and line in err and err.count("\n") == 1
     assert not list(aetrain.folder.iterdir())
+
+
+def test_a_collapse_is_told_at_the_end_of_a_run(aetrain):
+    code, out, err = aetrain(
+        "model=beta_vae", "model.beta=1000", "model.hidden=[20]", "optimizer.lr=0.01", "data.limit=300",
+        "trainer.batch_size=50", "trainer.epochs=20", "device=cpu", "hydra.run.dir=run",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "posterior collapse: none of the 20 latent dimensions is active" in out
+    latent = json.loads((aetrain.folder / "run" / "result.json").read_text())["latent"]
+    assert len(latent["kl_per_dimension"]) == 20 and max(latent["kl_per_dimension"]) < 0.1
+
+
+def test_the_test_splits_nll_is_below_its_bound(aetrain):
+    code, _out, err = aetrain(
+        "model=vae", "data.limit=200", "data.binarization=static", "trainer.batch_size=50", "trainer.epochs=3",
+        "trainer.nll_samples=100", "device=cpu", "hydra.run.dir=run",
+    )  # fmt: skip
+    assert code == 0, err
+    metrics = json.loads((aetrain.folder / "run" / "result.json").read_text())["metrics"]
+    assert 0 < metrics["test/nll"] < metrics["test/nelbo"]
+    assert metrics["test/bits_per_dim"] == pytest.approx(metrics["test/nelbo"] / (784 * 0.6931472), rel=1e-5)

@@ -39,6 +39,21 @@ def test_scheduler_writes_the_learning_rate_and_hparams_in_place():
     assert torch.equal(buffer, torch.tensor(4.0)) and optimizer.param_groups[0]["lr"] == pytest.approx(0)
 
 
+def test_a_schedule_has_no_memory():
+    """After a resume a new scheduler meets a step in the middle: the values there are those of one that walked."""
+    overrides = ["model=beta_vae", "model.capacity=20", "model.schedule.capacity.kind=cyclical",
+                 "optimizer.schedule.kind=step"]  # fmt: skip
+    config, values = compose(*overrides), []
+    for steps in (range(81), [80]):
+        net = build(*overrides)
+        optimizer = build_optimizer(config.optimizer, net)
+        scheduler = Scheduler(config, net, optimizer, total_steps=100)
+        for step in steps:
+            scheduler.apply(step)
+        values.append((net.capacity.item(), float(optimizer.param_groups[0]["lr"])))
+    assert values[0] == values[1] and values[0] != (20, 1e-3)
+
+
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [
