@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aetrain import __version__, resume, schema
+from aetrain.checks import check_objective
 from aetrain.config import explain, typed
 from aetrain.device import check_device
 from aetrain.errors import AetrainError, Interrupted, UserError
@@ -129,6 +130,7 @@ def check(config: DictConfig, overrides: Sequence[str]):
     if schema.MODELS.get(tree.model.name) is not type(tree.model):
         raise UserError(f"model.name={tree.model.name}: choose the model with model=…, its name follows")
     schema.check_run(tree)
+    check_objective(tree)
     check_device(tree.device)
     return tree
 

@@ -16,7 +16,7 @@ from typing import Optional
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from aetrain.config import GIVEN, hparam, hparams, setting
+from aetrain.config import GIVEN, hparam, setting
 from aetrain.errors import UserError
 
 ACTIVATIONS = ("relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid")
@@ -315,59 +315,13 @@ def check_run(config: Config) -> None:
             f"trainer.batch_size={config.trainer.batch_size}: larger than the training split of {size} images; "
             f"give at most {size}"
         )
-    if type(config.task) is not TASKS[config.task.name]:
-        raise UserError(f"task.name={config.task.name}: choose the task with task=…, its name follows")
-    if config.task.name == "linear":
-        check_linear(config)
-    if config.task.name == "classify" and len(config.task.layers) > 1 and config.model.arch == "conv":
-        raise UserError("model.arch=conv: task=classify stacks layers on codes, which are no images; use linear or mlp")
     if config.trainer.patience is not None and config.data.val_size == 0:
         raise UserError(
             f"trainer.patience={config.trainer.patience}: early stopping needs validation images; "
             "give data.val_size=10000"
         )
-    if config.trainer.nll_samples and not isinstance(config.model, VAE):
-        raise UserError(
-            f"trainer.nll_samples={config.trainer.nll_samples}: model={config.model.name} has no density to sample "
-            "from; that takes model=vae, beta_vae or iwae"
-        )
     if config.optimizer.weight_decay > 0 and getattr(config.model, "weight_decay", 0) > 0:
         raise UserError(
             f"optimizer.weight_decay={config.optimizer.weight_decay}: this model has a weight decay of its own in its "
             "objective; give model.weight_decay=0 or optimizer.weight_decay=0"
-        )
-    check_schedule("optimizer.schedule", config.optimizer.schedule, "lr", config.optimizer.lr, total_steps(config))
-    used = hparams(config.model)
-    for name, schedule in vars(config.model.schedule).items():
-        if schedule.kind == "constant":
-            continue
-        if name not in used:
-            raise UserError(f"model.schedule.{name}.kind={schedule.kind}: model.{name} takes no part in this objective")
-        check_schedule(f"model.schedule.{name}", schedule, name, used[name], total_steps(config))
-
-
-def check_linear(config: Config) -> None:
-    """Raise a UserError for a model whose closed form task=linear does not know."""
-    model = config.model
-    wanted = {"ae": "squared_error", "vae": "gaussian"}
-    fits = model.arch == "linear" and model.likelihood == wanted.get(model.name) and model.output == "identity"
-    if not fits or getattr(model, "tied", False) or getattr(model, "code_activation", "identity") != "identity":
-        raise UserError(
-            "task=linear: needs model=ae model.likelihood=squared_error or model=vae model.likelihood=gaussian, with "
-            "model.arch=linear model.output=identity and neither tied weights nor a code activation"
-        )
-
-
-def check_schedule(key: str, schedule: Schedule, name: str, target: float, steps: int) -> None:
-    """Raise a UserError for a schedule whose value never arrives at its target within a run of so many steps."""
-    if schedule.kind in ("linear", "cyclical") and not schedule.length <= 1:
-        what = "run" if schedule.kind == "linear" else "cycle"
-        raise UserError(
-            f"{key}.length={schedule.length}: the warm-up would be longer than the {what}, of which it is a fraction, "
-            f"and {name} would never reach {target:g}; give at most 1"
-        )
-    if schedule.kind == "cyclical" and (1 - schedule.length) * steps < schedule.cycles:
-        raise UserError(
-            f"{key}.cycles={schedule.cycles}: {steps} steps in so many cycles, {schedule.length:g} of each a warm-up, "
-            f"leave no step at {name}={target:g}; give fewer cycles or a smaller {key}.length"
         )

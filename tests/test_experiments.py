@@ -70,6 +70,8 @@ def test_stages_have_run_folders_of_their_own(aetrain):
         (["model=beta_vae", "model.capacity=3", "model.beta=2"], "model.beta has no effect with model.capacity=3.0"),
         (["model=beta_vae", "model.gamma=2"], "model.gamma has no effect with model.capacity=null: it needs"),
         (["model=sparse", "model.penalty=topk", "model.k=2000"], "the code has only model.latent_dim=1024"),
+        (["experiment=k_sparse", "task.layers=[12]"], "the code has only model.latent_dim=12"),
+        (["experiment=linear_pca", "task.name=classify"], "choose the task with task="),
         (["model=vae", "model.likelihood=squared_error"], "model.likelihood=squared_error"),
         (["model=vae", "model.sigma_mode=learned"], "model.sigma_mode has no effect"),
     ],

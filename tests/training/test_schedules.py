@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from aetrain.checks import check_schedule
 from aetrain.errors import UserError
-from aetrain.schema import Schedule, check_schedule
+from aetrain.schema import Schedule
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.schedules import Scheduler, factor
 from tests.conftest import build, compose
