@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aetrain import __version__, resume, schema
+from aetrain.checks import check_objective
 from aetrain.config import explain, typed
 from aetrain.device import check_device
 from aetrain.errors import AetrainError, Interrupted, UserError
@@ -83,6 +84,11 @@ def _run(argv: list[str]) -> None:
         argv = [*flags, *(["--multirun"] if resumed.is_sweep and not args.multirun else []), *args.overrides]
     if args.multirun and resumed and not resumed.is_sweep:
         raise UserError(f"resume={resumed.folder}: a single run; leave out --multirun")
+    if resumed and resumed.is_sweep and resumed.further:
+        raise UserError(
+            f"{resumed.further[0]}: a sweep is continued as it was; leave it out, or resume a member, as in "
+            f"resume={resumed.folder}/<member>"
+        )
     if args.multirun or (resumed and resumed.is_sweep):
         _hydra_main(argv, Job())
         return
@@ -129,6 +135,7 @@ def check(config: DictConfig, overrides: Sequence[str]):
     if schema.MODELS.get(tree.model.name) is not type(tree.model):
         raise UserError(f"model.name={tree.model.name}: choose the model with model=…, its name follows")
     schema.check_run(tree)
+    check_objective(tree)
     check_device(tree.device)
     return tree
 
@@ -139,10 +146,13 @@ def given_keys(overrides: Sequence[str]) -> list[str]:
 
 
 def member_name(overrides: Sequence[str]) -> str:
-    """A sweep member's overrides as a short folder name that every file system takes."""
-    kept = [o for o in overrides if not re.match(r"[+~]*(model|device|data\.root|task|hydra[./].*)=", o)]
-    name = re.sub(r"[^\w.=,+-]+", "_", ",".join(kept or overrides))
-    return name[:120].rstrip("._") or "default"
+    """A sweep member's overrides as a short folder name that every file system takes: the values, then the groups."""
+    kept = sorted((o for o in overrides if not re.match(r"[+~]*(data\.root|hydra)\b", o)), key=_is_group)
+    return re.sub(r"[^\w.=,+-]+", "_", ",".join(kept))[:120].rstrip("._") or "default"
+
+
+def _is_group(override: str) -> bool:
+    return "." not in override.partition("=")[0]
 
 
 def _refuse_used_folder(overrides: Sequence[str]) -> None:
@@ -175,6 +185,9 @@ class Job:
             folder = Path(hydra_config.runtime.output_dir)
             resumed = self.resumed or (self.given is None and (folder / LAST).is_file())
             return run_task(check(config, overrides), folder, overrides, resumed)
+        except Interrupted as interrupt:
+            log.debug("%s", interrupt)
+            raise
         except AetrainError as error:
             log.debug("%s", error)  # to the run's log file; the terminal has it on stderr
             if self.given is None:

@@ -22,6 +22,19 @@ from omegaconf.errors import OmegaConfBaseException
 from aetrain.errors import UserError
 
 
+class _Given:
+    """For only_if: any value but null."""
+
+    def __contains__(self, value: Any) -> bool:
+        return value is not None
+
+    def __iter__(self) -> Iterator[str]:
+        yield "<number>"
+
+
+GIVEN = _Given()
+
+
 def setting(**limits: Any) -> Any:
     """A field whose value comes from YAML. Limits: min, max (inclusive), above, below (exclusive), choices, and
     only_if={"key": (values…)}: given on the command line without one of these, the value would be ignored, so it is
@@ -54,7 +67,7 @@ def suggest(word: str, options: Iterable[Any]) -> str:
     return f"choose from: {', '.join(names)}" if names else "there is nothing to choose from"
 
 
-def _range_error(value: Any, limits: dict[str, Any]) -> str | None:
+def range_error(value: Any, limits: dict[str, Any]) -> str | None:
     """What is wrong with one value, or None. Comparisons are written so that NaN fails them."""
     if value == MISSING:
         return "it needs a value"
@@ -92,7 +105,7 @@ def check_ranges(config: Any) -> None:
         if isinstance(value, list) and not value and field.metadata:
             raise UserError(f"{key}=[]: give at least one value, for example {key}=[256]")
         for element in value if isinstance(value, list) else [value]:
-            if element is not None and (wrong := _range_error(element, dict(field.metadata))):
+            if element is not None and (wrong := range_error(element, dict(field.metadata))):
                 raise UserError(f"{key}={_show(value)}: {wrong}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import math
 import os
 from dataclasses import dataclass
@@ -54,14 +55,24 @@ def cpu_quota(cgroup: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/sel
     return max(1, cpus)
 
 
+@functools.cache
+def default_threads() -> int:
+    """torch's own number of threads, at most the CPUs that there are; asked once, before any run changes it."""
+    import torch
+
+    return min(torch.get_num_threads(), cpu_quota())
+
+
 def resolve(config) -> torch.device:
     """The device to train on, with torch's global settings made to fit.
 
     Raises a UserError where the driver has a GPU and torch cannot use it."""
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when CUDA starts
     import torch
 
     check_device(config)
-    torch.set_num_threads(config.threads or min(torch.get_num_threads(), cpu_quota()))
+    torch.set_num_threads(config.threads or default_threads())
     if config.name == "cpu" or (config.name == "auto" and cuda_device_count() == 0):
         return torch.device("cpu")
     if not torch.cuda.is_available():
@@ -70,8 +81,8 @@ def resolve(config) -> torch.device:
         raise UserError("device=cuda: the driver shows a GPU, but this build of torch cannot use it; use device=cpu")
     torch.set_float32_matmul_precision("high" if config.precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = config.precision == "tf32"
-    if config.deterministic:
-        torch.use_deterministic_algorithms(True)
+    # Set either way: the members of a sweep share the process.
+    torch.use_deterministic_algorithms(config.deterministic)
     return torch.device("cuda", config.index)
 
 

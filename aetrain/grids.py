@@ -55,13 +55,12 @@ def reconstructions(model: Autoencoder, images: Tensor) -> Tensor:
 def sample(model: Autoencoder, train_images: Tensor, n: int) -> tuple[str, Tensor]:
     """("samples", images) from the prior; for a model without one ("samples_gaussian", images), decoded from a
     Gaussian fitted to training codes (ex-post density estimation, Ghosh et al. 2020). Images: (n, C, H, W)."""
-    like = torch.empty(n, model.config.latent_dim, device=train_images.device)
     if model.has_prior:
-        return "samples", model.decode(model.noise.randn_like(like))
+        return "samples", model.sample(n)
     codes = torch.cat([model.encode(to_unit(part)) for part in train_images[:CODES].split(1000)])  # (N, D)
     # mean + Cᵀε/√N with standard normal ε: a draw with the codes' own covariance, without factorising it.
     centred = codes - codes.mean(0)
-    epsilon = model.noise.randn_like(like.new_empty(n, len(codes)))
+    epsilon = model.noise.randn_like(codes.new_empty(n, len(codes)))
     return "samples_gaussian", model.decode(codes.mean(0) + epsilon @ centred / len(codes) ** 0.5)
 
 

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+SERIES_BELOW = 0.1  # |logit| under which the continuous Bernoulli is computed by its Taylor series
+
 
 def squared_error(x: Tensor, x_hat: Tensor) -> Tensor:
     """‖x − x_hat‖² per image, in squared pixel units. x, x_hat: (B, C, H, W) -> (B,)."""
@@ -19,6 +21,32 @@ def bernoulli_nll(x: Tensor, logits: Tensor) -> Tensor:
     """−Σ x log p + (1 − x) log(1 − p) with p = sigmoid(logits), in nats. For grey x it is the cross-entropy that the
     textbook VAE minimises, not a normalised likelihood. x in [0, 1], logits: (B, C, H, W) -> (B,)."""
     return F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
+
+
+def continuous_bernoulli_log_normalizer(logits: Tensor) -> Tensor:
+    """log C(p) per pixel, C(p) = 2 artanh(1 − 2p) / (1 − 2p) (Loaiza-Ganem & Cunningham 2019, eq. 3); with
+    p = sigmoid(a) it is log(a / tanh(a / 2)), even in a. Around p = ½, where that is 0 / 0, its Taylor series."""
+    near = logits.abs() < SERIES_BELOW
+    a = torch.where(near, 1.0, logits.abs())  # 1 only so that the branch not taken has a finite gradient
+    exact = a.log() - torch.log(-torch.expm1(-a)) + torch.log1p(torch.exp(-a))
+    a2 = torch.where(near, logits, 0.0).square()
+    series = math.log(2) + a2 * (1 / 12 - a2 * (7 / 1440 - a2 * (31 / 90720)))  # error under 3e-5 a⁸
+    return torch.where(near, series, exact)
+
+
+def continuous_bernoulli_nll(x: Tensor, logits: Tensor) -> Tensor:
+    """−log of the density C(p) p^x (1 − p)^(1 − x) on [0, 1], p = sigmoid(logits), in nats: the likelihood that grey
+    pixels have where the cross-entropy has none. x in [0, 1], logits: (B, C, H, W) -> (B,)."""
+    return bernoulli_nll(x, logits) - continuous_bernoulli_log_normalizer(logits).flatten(1).sum(1)
+
+
+def continuous_bernoulli_mean(logits: Tensor) -> Tensor:
+    """E[x] = 1 / (1 − e^−a) − 1 / a, which is not p = sigmoid(a) (Loaiza-Ganem & Cunningham 2019, eq. 8)."""
+    near = logits.abs() < SERIES_BELOW
+    a = torch.where(near, 1.0, logits)
+    small = torch.where(near, logits, 0.0)
+    series = 0.5 + small * (1 / 12 - small.square() * (1 / 720 - small.square() * (1 / 30240)))
+    return torch.where(near, series, -1 / torch.expm1(-a) - 1 / a)
 
 
 def gaussian_nll(x: Tensor, mean: Tensor, sigma: Tensor | float) -> Tensor:
@@ -38,12 +66,16 @@ def bernoulli_kl(rho: Tensor | float, rho_hat: Tensor) -> Tensor:
     """KL(rho ‖ rho_hat) of two Bernoulli distributions, in nats, per element of rho_hat. Finite at rho_hat 0 and 1,
     which a saturated sigmoid reaches in float32: there rho_hat counts as the nearest number inside (0, 1)."""
     rho = torch.as_tensor(rho, dtype=rho_hat.dtype, device=rho_hat.device)
-    eps = torch.finfo(rho_hat.dtype).eps
-    rho_hat = rho_hat.clamp(eps, 1 - eps)
+    info = torch.finfo(rho_hat.dtype)
+    rho_hat = rho_hat.clamp(info.tiny, 1 - info.eps)
     return torch.xlogy(rho, rho / rho_hat) + torch.xlogy(1 - rho, (1 - rho) / (1 - rho_hat))
 
 
-def sigmoid_layer_contraction(code: Tensor, weight: Tensor) -> Tensor:
-    """‖∂code/∂x‖²_F for code = sigmoid(W x + b) (Rifai et al. 2011): Σ_j (h_j (1 − h_j))² ‖W_j‖².
-    code: (B, D), weight: (D, pixels) -> (B,)."""
-    return (code * (1 - code)).square() @ weight.square().sum(1)
+def aggregate_kl(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(m, S) ‖ N(0, I)) in nats, 0-D, with m and S the mean and covariance of the aggregate posterior, the mixture
+    of all N(mu_i, diag(e^logvar_i)): how far, in its first two moments, the codes are from the prior that `sample`
+    draws from (Hoffman & Johnson 2016 for the quantity). mu, logvar: (N, D)."""
+    mu, variance = mu.double(), logvar.double().exp()
+    mean = mu.mean(0)
+    covariance = (mu - mean).T @ (mu - mean) / len(mu) + torch.diag(variance.mean(0))
+    return 0.5 * (covariance.trace() + mean.square().sum() - len(mean) - torch.logdet(covariance))

@@ -28,6 +28,19 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+# Their derivatives, as functions of the same argument.
+SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": torch.ones_like,
+    "relu": lambda x: (x > 0).to(x.dtype),
+    "elu": lambda x: torch.exp(x.clamp(max=0)),
+    "gelu": lambda x: 0.5 * (1 + torch.erf(x / math.sqrt(2))) + x * torch.exp(-0.5 * x * x) / math.sqrt(2 * math.pi),
+    "silu": lambda x: torch.sigmoid(x) * (1 + x * torch.sigmoid(-x)),
+    "softplus": torch.sigmoid,
+    "tanh": lambda x: 1 - torch.tanh(x).square(),
+    "sigmoid": lambda x: torch.sigmoid(x) * torch.sigmoid(-x),
+}
+
+
 def at_least_float32(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
@@ -58,6 +71,10 @@ class MLPDecoder(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.activation, self.image_shape, self.unit_norm = activation, image_shape, unit_norm
 
+    @property
+    def output_bias(self) -> Tensor:
+        return self.layers[-1].bias
+
     def _linear(self, layer: nn.Module, h: Tensor) -> Tensor:
         weight = F.normalize(layer.weight, dim=0) if self.unit_norm else layer.weight  # (out, in): a column per input
         return F.linear(h, weight, layer.bias)
@@ -79,6 +96,10 @@ class TiedDecoder(nn.Module):
             nn.Parameter(torch.zeros(layer.in_features)) for layer in reversed(encoder.layers)
         )
         self.activation, self.image_shape = encoder.activation, image_shape
+
+    @property
+    def output_bias(self) -> Tensor:
+        return self.biases[-1]
 
     def forward(self, z: Tensor) -> Tensor:
         h = z
@@ -128,6 +149,10 @@ class ConvDecoder(nn.Module):
         sizes = [*reversed(channels), image_shape[0]]
         self.convs = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in pairwise(sizes))
         self.activation = activation
+
+    @property
+    def output_bias(self) -> Tensor:
+        return self.convs[-1].bias
 
     def forward(self, z: Tensor) -> Tensor:
         x = self.head(z).unflatten(1, self.feature_shape)

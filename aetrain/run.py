@@ -27,39 +27,46 @@ APPENDED = ("metrics.jsonl", "events.out.tfevents.*")  # the files that grow; al
 
 
 class Run:
-    """Writes TensorBoard events, metrics.jsonl, grids and result.json below `folder`. A context manager.
+    """Writes TensorBoard events, metrics.jsonl, grids and result.json below `folder`, once it is open. A context manager.
 
-    position: of `position()` at the checkpoint from which a run is resumed; what was appended after it is cut off.
     Raises a UserError where another process writes into the folder.
     """
 
-    def __init__(self, folder: Path, config: Any, overrides: list[str], position: Mapping[str, int] | None = None):
+    def __init__(self, folder: Path, config: Any, overrides: list[str]):
         self.folder, self.config, self.overrides = folder, config, overrides
         self._lock = _lock(folder)
-        try:
-            self._prepare(position)
-            self._metrics = open(folder / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
-            self._events = EventFile(folder)
-        except BaseException:
-            self._lock.close()
-            raise
+        self._metrics: Any = None
+        self._events: EventFile | None = None
 
-    def _prepare(self, position: Mapping[str, int] | None) -> None:
+    def open(self, position: Mapping[str, int] | None = None) -> Run:
+        """Begin to write. position: of `position()` at the checkpoint from which a run goes on; what was appended after
+        it is cut off. Without one nothing of an earlier attempt that came to no checkpoint is kept.
+
+        Raises a UserError where a run with a checkpoint would be overwritten."""
+        folder = self.folder
+        if position is None and (folder / "checkpoints" / "last.pt").exists():
+            raise UserError(
+                f"{folder}: a run is there; continue it with aetrain resume={folder} or give another folder"
+            )
         for sub in ("checkpoints", "grids"):
-            (self.folder / sub).mkdir(parents=True, exist_ok=True)
-        _cut(self.folder, position or {})  # without a checkpoint nothing of an earlier attempt is kept
-        for half_written in self.folder.rglob(".*.tmp"):
-            half_written.unlink()
-        (self.folder / "result.json").unlink(missing_ok=True)
-        write_atomically(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(self.config))).encode())
+            (folder / sub).mkdir(parents=True, exist_ok=True)
+        if (folder / "config.yaml").exists():  # the folder is a run's, not one that just has such files
+            _cut(folder, position or {})
+            for half_written in [p for sub in (".", "checkpoints", "grids") for p in (folder / sub).glob(".*.tmp")]:
+                half_written.unlink()
+            (folder / "result.json").unlink(missing_ok=True)
+        write_atomically(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(self.config))).encode())
+        self._metrics = open(folder / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+        self._events = EventFile(folder)
+        return self
 
     def __enter__(self) -> Run:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._metrics.close()
-        self._events.close()
-        self._lock.close()
+        for file in (self._metrics, self._events, self._lock):
+            if file is not None:
+                file.close()
 
     def position(self) -> dict[str, int]:
         """Bytes of each file that grows, all of them on the disk: a checkpoint that holds this can be trusted to find
@@ -160,11 +167,13 @@ def _appended(folder: Path) -> list[Path]:
 
 
 def _cut(folder: Path, position: Mapping[str, int]) -> None:
-    """Bring every file that grows back to its length at the checkpoint."""
-    for path in _appended(folder):
-        if path.name not in position:
-            path.unlink()
-            continue
-        if path.stat().st_size < position[path.name]:
+    """Bring every file that grows back to its length at the checkpoint. Raises a UserError before it changes any."""
+    sizes = {path: position.get(path.name) for path in _appended(folder)}
+    for path, size in sizes.items():
+        if size is not None and path.stat().st_size < size:
             raise UserError(f"{path}: shorter than at the checkpoint, something else has changed it; start a new run")
-        os.truncate(path, position[path.name])
+    for path, size in sizes.items():
+        if size is None:
+            path.unlink()
+        else:
+            os.truncate(path, size)

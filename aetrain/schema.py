@@ -16,11 +16,11 @@ from typing import Optional
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from aetrain.config import hparam, setting
+from aetrain.config import GIVEN, hparam, setting
 from aetrain.errors import UserError
 
 ACTIVATIONS = ("relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid")
-LIKELIHOODS = ("squared_error", "bernoulli")
+LIKELIHOODS = ("squared_error", "bernoulli", "continuous_bernoulli", "gaussian")
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Schedule:
 
     kind: str = field(default="constant", metadata={"choices": ("constant", "linear", "cosine", "step", "cyclical")})
     start: float = field(default=0.0, metadata={"min": 0, "only_if": {"kind": ("linear",)}})
-    length: float = field(default=0.5, metadata={"above": 0, "max": 1, "only_if": {"kind": ("linear", "cyclical")}})
+    length: float = field(default=0.5, metadata={"above": 0, "only_if": {"kind": ("linear", "cyclical")}})
     end: float = field(default=0.0, metadata={"min": 0, "only_if": {"kind": ("cosine",)}})
     cycles: int = field(default=4, metadata={"min": 1, "only_if": {"kind": ("cyclical",)}})
     milestones: list[float] = field(
@@ -42,8 +42,6 @@ def scheduled(cls: type) -> type:
     """A dataclass, with a field `schedule` that holds one Schedule for each of its hparams."""
     cls = dataclass(cls)
     names = [f.name for f in dataclasses.fields(cls) if f.metadata.get("hparam")]
-    if not names:
-        return cls
     node = dataclasses.make_dataclass(
         f"{cls.__name__}Schedules", [(name, Schedule, field(default_factory=Schedule)) for name in names]
     )
@@ -60,7 +58,8 @@ def scheduled(cls: type) -> type:
 
 @dataclass
 class Model:
-    """What every model has. `arch` chooses the networks, `likelihood` how an image is compared with its decoding."""
+    """What every model has. `arch` chooses the networks, `likelihood` how an image is compared with its decoding,
+    `sigma_mode` where the standard deviation of the Gaussian comes from."""
 
     name: str = setting()
     latent_dim: int = setting(min=1)
@@ -68,6 +67,11 @@ class Model:
     hidden: list[int] = setting(min=1, only_if={"arch": ("mlp",)})
     channels: list[int] = setting(min=1, only_if={"arch": ("conv",)})
     activation: str = setting(choices=ACTIVATIONS, only_if={"arch": ("mlp", "conv")})
+    likelihood: str = setting(choices=LIKELIHOODS)
+    output: str = setting(choices=("identity", "sigmoid"), only_if={"likelihood": ("squared_error", "gaussian")})
+    sigma_mode: str = setting(choices=("fixed", "learned", "optimal"), only_if={"likelihood": ("gaussian",)})
+    sigma: float = hparam(above=0, only_if={"likelihood": ("gaussian",), "sigma_mode": ("fixed",)})
+    output_bias: str = setting(choices=("random", "data"))
 
 
 @dataclass
@@ -76,8 +80,6 @@ class Deterministic(Model):
 
     code_activation: str = setting(choices=("identity", *ACTIVATIONS))
     tied: bool = setting()
-    likelihood: str = setting(choices=LIKELIHOODS)
-    output: str = setting(choices=("identity", "sigmoid"), only_if={"likelihood": ("squared_error",)})
 
     def __post_init__(self) -> None:
         if self.tied and self.arch == "conv":
@@ -105,9 +107,13 @@ class DAE(Deterministic):
 
 @scheduled
 class Sparse(Deterministic):
-    penalty: str = setting(choices=("kl", "l1"))
+    penalty: str = setting(choices=("kl", "l1", "topk"))
     rho: float = hparam(above=0, below=1, only_if={"penalty": ("kl",)})
-    sparsity_weight: float = hparam(min=0)
+    rho_hat: str = setting(choices=("batch", "ema"), only_if={"penalty": ("kl",)})
+    rho_decay: float = hparam(min=0, below=1, only_if={"penalty": ("kl",), "rho_hat": ("ema",)})
+    k: int = setting(min=1, only_if={"penalty": ("topk",)})
+    k_evaluation: Optional[int] = setting(min=1, only_if={"penalty": ("topk",)})
+    sparsity_weight: float = hparam(min=0, only_if={"penalty": ("kl", "l1")})
     weight_decay: float = hparam(min=0)
 
     def __post_init__(self) -> None:
@@ -122,23 +128,40 @@ class Sparse(Deterministic):
                 "model.penalty=l1 keeps the decoder's columns at unit norm, which needs model.arch=linear or mlp "
                 "and model.tied=false"
             )
+        if self.penalty == "topk" and max(self.k, self.k_evaluation or 0) > self.latent_dim:
+            raise UserError(
+                f"model.k={self.k}, model.k_evaluation={self.k_evaluation}: the code has only "
+                f"model.latent_dim={self.latent_dim} units"
+            )
 
 
 @scheduled
 class Contractive(Deterministic):
     contraction_weight: float = hparam(min=0)
+    estimator: str = setting(choices=("auto", "exact", "hutchinson"))
+    probes: int = setting(min=1, only_if={"estimator": ("auto", "hutchinson")})
 
 
 @scheduled
 class VAE(Model):
-    likelihood: str = setting(choices=("bernoulli", "gaussian"))
-    output: str = setting(choices=("identity", "sigmoid"), only_if={"likelihood": ("gaussian",)})
-    sigma: float = hparam(above=0, only_if={"likelihood": ("gaussian",)})
+    likelihood: str = setting(choices=LIKELIHOODS[1:])  # a divergence in nats needs a likelihood in nats beside it
+    z_in_evaluation: str = setting(choices=("sample", "mean"))
 
 
 @scheduled
 class BetaVAE(VAE):
-    beta: float = hparam(min=0)
+    beta: float = hparam(min=0, only_if={"capacity": (None,)})
+    capacity: Optional[float] = hparam(min=0)
+    gamma: float = hparam(min=0, only_if={"capacity": GIVEN})
+
+
+@scheduled
+class IWAE(VAE):
+    k: int = setting(min=1)
+
+    def __post_init__(self) -> None:
+        if self.z_in_evaluation != "sample":
+            raise UserError(f"model.z_in_evaluation={self.z_in_evaluation}: model=iwae averages over samples of z")
 
 
 MODELS: dict[str, type] = {
@@ -148,6 +171,7 @@ MODELS: dict[str, type] = {
     "contractive": Contractive,
     "vae": VAE,
     "beta_vae": BetaVAE,
+    "iwae": IWAE,
 }
 
 # --- the other groups -------------------------------------------------------------------------------------------------
@@ -165,10 +189,10 @@ class Data:
 @dataclass
 class Device:
     name: str = setting(choices=("auto", "cpu", "cuda"))
-    index: int = setting(min=0)
+    index: int = setting(min=0, only_if={"name": ("auto", "cuda")})
     precision: str = setting(choices=("fp32", "tf32", "bf16", "fp16"))
     threads: Optional[int] = setting(min=1)
-    deterministic: bool = setting()
+    deterministic: bool = setting(only_if={"name": ("auto", "cuda")})
 
 
 @dataclass
@@ -202,11 +226,29 @@ class Trainer:
     on_nonfinite: str = setting(choices=("stop", "skip"))
     compile: bool = setting()
     cuda_graph: bool = setting()
+    nll_samples: int = setting(min=0)
 
 
 @dataclass
 class Task:
-    name: str = setting(choices=("train",))
+    name: str = setting(choices=("train", "linear", "classify"))
+
+
+@dataclass
+class LinearTask(Task):
+    code_sizes: list[int] = setting(min=1)
+    train: bool = setting()
+
+
+@dataclass
+class ClassifyTask(Task):
+    layers: list[int] = setting(min=1)
+    softmax_decay: float = setting(min=0)
+    fine_tune: bool = setting()
+    fine_tune_epochs: int = setting(min=1)
+    fine_tune_lr: float = setting(above=0)
+    fine_tune_batch_size: int = setting(min=1)
+    fine_tune_decay: float = setting(min=0)
 
 
 @dataclass
@@ -222,6 +264,7 @@ class Config:
     seed: int = setting(min=0, max=2**63 - 1)
 
 
+TASKS: dict[str, type] = {"train": Task, "linear": LinearTask, "classify": ClassifyTask}
 GROUPS: dict[str, type] = {"data": Data, "device": Device, "optimizer": Optimizer, "trainer": Trainer, "task": Task}
 
 
@@ -231,12 +274,15 @@ def register() -> None:
     store.store(name="config_schema", node=Config)
     for group, cls in GROUPS.items():
         store.store(group="hydra/schema", name=group, node=cls)
+    for name, cls in TASKS.items():
+        store.store(group="hydra/schema/task", name=name, node=cls)
     for name, cls in MODELS.items():
         store.store(group="hydra/schema/model", name=name, node=cls)
 
 
 # --- what only the whole configuration shows --------------------------------------------------------------------------
 
+IMAGE_SIDES = {"mnist": (28, 28)}
 TRAIN_IMAGES = {"mnist": 60_000}  # known without opening the files, so that a wrong size is answered at once
 
 
@@ -269,6 +315,12 @@ def check_run(config: Config) -> None:
         raise UserError(
             f"trainer.batch_size={config.trainer.batch_size}: larger than the training split of {size} images; "
             f"give at most {size}"
+        )
+    sides, halvings = IMAGE_SIDES[config.data.name], len(config.model.channels)
+    if config.model.arch == "conv" and any(side % 2**halvings for side in sides):
+        raise UserError(
+            f"model.channels={config.model.channels}: {halvings} stride-2 layers need image sides divisible by "
+            f"{2**halvings}, these are {sides[0]}x{sides[1]}; give fewer channels"
         )
     if config.trainer.patience is not None and config.data.val_size == 0:
         raise UserError(

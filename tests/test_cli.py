@@ -59,6 +59,11 @@ MISTAKES = [
     ("--experimental-rerun x.pickle", "--experimental-rerun", ""),
     ("-m model=beta_vae model.beta=1,-1", "model.beta=-1", "at least 0"),
     ("-m model=vae,aee", "model=aee", "'ae'"),
+    ("device=cpu device.index=3", "device.index", "device.name=cuda"),
+    ("model.arch=conv model.channels=[8,8,8]", "model.channels", "divisible by 8"),
+    ("model.likelihood=gaussian model.schedule.sigma.kind=cosine", "model.schedule.sigma", "greater than 0"),
+    ("model.schedule.sigma.kind=linear", "model.schedule.sigma", "no part"),
+    ("model=sparse model.schedule.rho.kind=linear model.schedule.rho.start=30", "model.rho to 1.5", "less than 1"),
     ("hydra.run.dir=/proc/nowhere", "/proc/nowhere", "hydra.run.dir"),
 ]
 

@@ -8,7 +8,7 @@ import pytest
 from aetrain.cli import CONF
 from tests.conftest import compose
 
-GROUPS = ["model", "data", "device", "optimizer", "trainer", "experiment"]
+GROUPS = ["model", "data", "device", "optimizer", "trainer"]  # experiments: test_experiments.py
 OPTIONS = sorted((group, path.stem) for group in GROUPS for path in (CONF / group).glob("*.yaml"))
 
 

@@ -62,6 +62,8 @@ def mutilations(content: bytes):
         damaged = bytearray(content)
         damaged[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
         yield f"bit {i}", bytes(damaged)
+    method = content.rindex(b"PK\x01\x02") + 10  # the compression method of the directory's last entry
+    yield "compression", content[:method] + b"\x08" + content[method + 1 :]
     for i in range(6):
         damaged = bytearray(content)
         start = rng.randrange(len(content) - 200)
@@ -131,6 +133,10 @@ def test_malicious_pickles_run_nothing(aetrain, run):
         lambda s: s["config"]["model"].update(latent_dim=5),
         lambda s: s["config"].update(model=None),
         lambda s: s.update(metrics=[1]),
+        lambda s: s.update(position={"metrics.jsonl": "x"}),
+        lambda s: s.update(step=-1),
+        lambda s: s["meters"]["sums"].update(epoch=torch.zeros(9)),
+        lambda s: s.update(overrides=[{"a": 1}]),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_refused_in_one_line(aetrain, run, change):
@@ -138,8 +144,10 @@ def test_a_checkpoint_that_does_not_fit_is_refused_in_one_line(aetrain, run, cha
     state = checkpoint.load(path)
     change(state)
     torch.save(state, path)
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name not in ("aetrain.log", ".lock")}
     code, _, err = aetrain("resume=run", "trainer.max_steps=8", "trainer.epochs=10")
     assert code == 2 and err.count("\n") == 1, err
+    assert {p: p.read_bytes() for p in before} == before  # a refused resume changes nothing
 
 
 @pytest.mark.parametrize(
@@ -189,7 +197,11 @@ TREES = st.recursive(
 
 @settings(GENERATE, max_examples=100)
 @given(st.sampled_from(["model", "data", "trainer", "optimizer", "device", "seed", "task"]), TREES)
-def test_generated_config_files_never_give_a_traceback(aetrain, pristine, group, tree):
+def test_generated_config_files_never_give_a_traceback(aetrain, pristine, monkeypatch, group, tree):
+    def composed(*_):
+        raise UserError("sound after all")
+
+    monkeypatch.setattr("aetrain.tasks.run_task", composed)
     folder = aetrain.folder / "generated"
     folder.mkdir(exist_ok=True)
     config = yaml.safe_load((pristine / "config.yaml").read_text())
@@ -197,7 +209,7 @@ def test_generated_config_files_never_give_a_traceback(aetrain, pristine, group,
         return
     config[group] = {**config[group], **tree} if isinstance(tree, dict) and isinstance(config[group], dict) else tree
     (folder / "config.yaml").write_text(yaml.safe_dump(config, allow_unicode=True))
-    code, _, err = aetrain("resume=generated")  # there is no checkpoint: even a harmless change ends in an error
+    code, _, err = aetrain("resume=generated")
     assert code == 2 and err.count("\n") == 1, (err, tree)
 
 

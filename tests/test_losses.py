@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
-from aetrain import losses
+from aetrain import losses, nets
 
 
 @pytest.fixture(autouse=True)
@@ -29,9 +29,10 @@ def test_bernoulli_kl_is_zero_only_at_rho_and_finite_at_the_ends():
     assert kl.argmin() == 20 and kl[20] == 0 and (kl[torch.arange(101) != 20] > 0).all()
 
 
-def test_bernoulli_kl_pulls_a_saturated_float32_unit_back():
-    rho_hat = torch.tensor([0.0, 1.0], dtype=torch.float32, requires_grad=True)
-    assert torch.isfinite(losses.bernoulli_kl(0.1, rho_hat)).all()
+def test_bernoulli_kl_pulls_a_nearly_silent_float32_unit_back():
+    activation = torch.tensor([-20.0], dtype=torch.float32, requires_grad=True)  # rho_hat 2e-9, below float32's eps
+    losses.bernoulli_kl(0.1, torch.sigmoid(activation)).sum().backward()
+    assert activation.grad.item() == pytest.approx(-0.1, rel=1e-3)  # d KL / d activation = rho_hat − rho
 
 
 def test_gaussian_vae_worked_numbers():
@@ -42,10 +43,6 @@ def test_gaussian_vae_worked_numbers():
     assert recon.item() == pytest.approx(0.5 * 0.4**2 + 0.5 * math.log(2 * math.pi), rel=1e-12)
     assert kl.item() == pytest.approx(0.5 * (2.25 + 0.25 - 1 - math.log(0.25)), rel=1e-12)
     assert [recon.item(), kl.item(), (recon + kl).item()] == pytest.approx([0.9989, 1.4431, 2.4420], abs=1e-4)
-
-
-def test_logvar_2_is_std_e():
-    assert torch.exp(0.5 * torch.tensor(2.0)).item() == pytest.approx(math.e)
 
 
 def test_likelihoods_equal_torch_distributions():
@@ -69,6 +66,79 @@ def test_squared_error_sums_over_pixels():
     assert losses.squared_error(x, x_hat).tolist() == [784 * 0.25] * 2
 
 
+LOGITS = torch.tensor([-30.0, -5, -0.5, -0.1001, -0.0999, -1e-3, 0, 1e-6, 0.0999, 0.1001, 2, 30], dtype=torch.float64)
+
+
+def test_bernoulli_sums_to_one():
+    logits = LOGITS.reshape(-1, 1, 1, 1)
+    total = sum(torch.exp(-losses.bernoulli_nll(torch.full_like(logits, x), logits)) for x in (0.0, 1.0))
+    torch.testing.assert_close(total, torch.ones_like(total))
+
+
+def _densities(nll, low, high, points=400_001):
+    """x: (points,) and exp(−nll(x)) for one pixel, by LOGITS: (logits, points)."""
+    x = torch.linspace(low, high, points)
+    grid = x.reshape(-1, 1, 1, 1)
+    return x, torch.stack([torch.exp(-nll(grid, torch.full_like(grid, float(a)))) for a in LOGITS])
+
+
+def test_continuous_bernoulli_integrates_to_one_and_has_its_mean():
+    x, density = _densities(losses.continuous_bernoulli_nll, 0, 1)
+    torch.testing.assert_close(torch.trapezoid(density, x), torch.ones(len(LOGITS)), rtol=1e-7, atol=0)
+    torch.testing.assert_close(
+        torch.trapezoid(x * density, x), losses.continuous_bernoulli_mean(LOGITS), rtol=1e-6, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("sigma", [0.05, 1.0])
+def test_gaussian_integrates_to_one(sigma):
+    x, density = _densities(lambda x, mean: losses.gaussian_nll(x, mean / 10, sigma), -12, 12)
+    torch.testing.assert_close(torch.trapezoid(density, x), torch.ones(len(LOGITS)), rtol=1e-7, atol=0)
+
+
+def test_continuous_bernoulli_equals_torch():
+    x = torch.rand(40, 1, 2, 3)
+    logits = torch.cat([torch.randn(20, 1, 2, 3) * 3, torch.randn(20, 1, 2, 3) * 0.05])
+    theirs = torch.distributions.ContinuousBernoulli(logits=logits)
+    ours = losses.continuous_bernoulli_nll(x, logits)
+    torch.testing.assert_close(ours, -theirs.log_prob(x).flatten(1).sum(1), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("function", [losses.continuous_bernoulli_log_normalizer, losses.continuous_bernoulli_mean])
+def test_the_series_around_one_half_is_accurate_in_both_precisions(function):
+    just = losses.SERIES_BELOW * torch.tensor([1 - 1e-9, 1 + 1e-9])
+    inside, outside = function(just)
+    assert inside.item() == pytest.approx(outside.item(), abs=1e-9)
+    logits = torch.linspace(-40, 40, 80_001)
+    single = function(logits.float()).double()
+    assert (single - function(logits)).abs().max() < 2e-6
+
+
+def test_continuous_bernoulli_mean_is_the_derivative_of_its_log_partition():
+    logits = LOGITS.clone().requires_grad_()
+    partition = torch.nn.functional.softplus(logits) - losses.continuous_bernoulli_log_normalizer(logits)
+    slope = torch.autograd.grad(partition.sum(), logits)[0]
+    torch.testing.assert_close(slope, losses.continuous_bernoulli_mean(LOGITS), rtol=1e-6, atol=1e-9)
+
+
+def test_aggregate_kl_is_that_of_the_mixtures_first_two_moments():
+    torch.manual_seed(0)
+    mu, logvar = torch.randn(500, 3) @ torch.randn(3, 3) + 0.5, torch.randn(500, 3)
+    draws = mu + torch.exp(0.5 * logvar) * torch.randn(20_000, 500, 3)
+    flat = draws.flatten(0, 1)
+    q = torch.distributions.MultivariateNormal(flat.mean(0), torch.cov(flat.T))
+    p = torch.distributions.MultivariateNormal(torch.zeros(3), torch.eye(3))
+    assert losses.aggregate_kl(mu, logvar).item() == pytest.approx(kl_divergence(q, p).item(), rel=3e-3)
+    assert losses.aggregate_kl(torch.zeros(9, 3), torch.zeros(9, 3)).item() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", nets.ACTIVATIONS)
+def test_slopes_are_the_derivatives_of_the_activations(name):
+    x = (torch.linspace(-6, 6, 100)).requires_grad_()  # not at 0, where relu has none
+    slope = torch.autograd.grad(nets.ACTIVATIONS[name](x).sum(), x)[0]
+    torch.testing.assert_close(nets.SLOPES[name](x.detach()), slope)
+
+
 def test_gaussian_kl_equals_torch_and_monte_carlo():
     torch.manual_seed(0)
     mu, logvar = torch.randn(3, 4), torch.randn(3, 4)
@@ -89,7 +159,12 @@ def test_gaussian_kl_equals_torch_and_monte_carlo():
         lambda v: losses.gaussian_nll(torch.full_like(v, 0.4), v, 0.7),
         lambda v: losses.gaussian_kl(v.flatten(1), v.flatten(1) / 2),
         lambda v: losses.bernoulli_kl(0.3, torch.sigmoid(v)),
-        lambda v: losses.sigmoid_layer_contraction(torch.sigmoid(v.flatten(1)), torch.ones(6, 2)),
+        lambda v: losses.gaussian_nll(torch.full_like(v, 0.4), v, v.square().mean().sqrt()),
+        lambda v: losses.continuous_bernoulli_nll(torch.full_like(v, 0.4), v),
+        lambda v: losses.continuous_bernoulli_nll(torch.full_like(v, 0.4), v / 100),
+        lambda v: losses.continuous_bernoulli_mean(v),
+        lambda v: losses.continuous_bernoulli_mean(v / 100),
+        lambda v: losses.aggregate_kl(v.flatten(1), v.flatten(1) / 2),
     ],
 )
 def test_gradients_equal_finite_differences(loss):

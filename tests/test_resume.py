@@ -135,6 +135,56 @@ def test_resuming_from_an_epochs_end_repeats_what_came_after(aetrain, kill_at):
     assert not list((aetrain.folder / "run").rglob(".*.tmp"))
 
 
+@pytest.mark.parametrize("moment", ["before the first checkpoint", "before the first validation", "in the first step"])
+def test_killed_at_the_very_start(aetrain, kill_at, monkeypatch, moment):
+    assert aetrain(*LINE, "hydra.run.dir=reference")[0] == 0
+
+    def die(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        if moment == "in the first step":
+            kill_at(1)
+        else:
+            patch.setattr(loop.Training, "save" if "checkpoint" in moment else "validate", die)
+        with pytest.raises(Killed):
+            aetrain(*LINE, "hydra.run.dir=run")
+    kill_at(0)
+    code, _, err = aetrain("resume=run")
+    assert code == 0, err
+    assert_identical(aetrain.folder / "run", aetrain.folder / "reference")
+
+
+def test_the_optimizers_numbers_may_change(aetrain):
+    assert aetrain(*LINE, "optimizer=sgd", "optimizer.momentum=0", "optimizer.lr=1e-4", "hydra.run.dir=run")[0] == 0
+    code, _, err = aetrain("resume=run", "optimizer.momentum=0.9", "optimizer.lr=1e-5", "trainer.max_steps=18")
+    assert code == 0, err
+    saved = torch.load(aetrain.folder / "run" / "checkpoints" / "last.pt", weights_only=True)
+    assert (
+        saved["optimizer"]["param_groups"][0]["momentum"] == 0.9 and metrics(aetrain.folder / "run")[-2]["step"] == 18
+    )
+
+
+def test_best_checkpoints_do_not_put_off_the_others(aetrain, monkeypatch):
+    """trainer.checkpoint_minutes counts from the last last.pt."""
+    clock, saved = [0.0], []
+    save = loop.checkpoint.save
+    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(
+        loop.checkpoint, "save", lambda path, state: (saved.append((path.stem, state["step"])), save(path, state))
+    )
+    validate = loop.Training.validate
+
+    def slow(self):
+        clock[0] += 40  # seconds of every epoch
+        return validate(self)
+
+    monkeypatch.setattr(loop.Training, "validate", slow)
+    line = [*SMALL, "trainer.max_steps=null", "trainer.epochs=4", "trainer.checkpoint_epochs=100"]
+    assert aetrain(*line, "trainer.checkpoint_minutes=1", "hydra.run.dir=run")[0] == 0
+    assert [step for name, step in saved if name == "last"] == [0, 6, 18, 24]
+
+
 def test_more_epochs_equal_a_longer_run(aetrain):
     line = [*SMALL, "trainer.max_steps=null"]
     assert aetrain(*line, "trainer.epochs=3", "hydra.run.dir=reference")[0] == 0
@@ -181,12 +231,12 @@ def test_a_run_killed_in_its_test_gets_its_result(aetrain, monkeypatch):
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("model=ae", "start a new run"),
-        ("model.latent_dim=3", "start a new run"),
-        ("data.limit=100", "start a new run"),
-        ("seed=1", "start a new run"),
-        ("trainer.batch_size=10", "start a new run"),
-        ("optimizer.schedule.kind=cosine", "start a new run"),
+        ("model=ae", "start anew"),
+        ("model.latent_dim=3", "start anew"),
+        ("data.limit=100", "start anew"),
+        ("seed=1", "start anew"),
+        ("trainer.batch_size=10", "start anew"),
+        ("optimizer.schedule.kind=cosine", "start anew"),
         ("model.betta=2", "did you mean"),
         ("hydra.run.dir=elsewhere", ""),
         ("+hydra.callbacks.x._target_=os.system", ""),
@@ -265,12 +315,25 @@ def test_a_folder_in_which_a_process_writes_is_not_resumed(aetrain):
     assert aetrain("resume=run", "trainer.epochs=9", "trainer.max_steps=20")[0] == 0
 
 
-def test_a_second_run_in_a_used_folder_is_refused(aetrain):
+@pytest.mark.parametrize("spelling", ["hydra.run.dir=run", "++hydra.run.dir=run", "hydra.run.dir='run'"])
+def test_a_second_run_in_a_used_folder_is_refused(aetrain, spelling):
     assert aetrain(*LINE, "hydra.run.dir=run")[0] == 0
-    before = (aetrain.folder / "run" / "checkpoints" / "last.pt").read_bytes()
-    code, _, err = aetrain(*LINE, "hydra.run.dir=run", "seed=1")
-    assert code == 2 and "resume=run" in err
-    assert (aetrain.folder / "run" / "checkpoints" / "last.pt").read_bytes() == before
+    run = aetrain.folder / "run"
+    before = {
+        p: p.read_bytes() for p in run.rglob("*.*") if p.is_file() and p.suffix in (".pt", ".json", ".jsonl", ".png")
+    }
+    code, _, err = aetrain(*LINE, spelling, "seed=1")
+    assert code == 2 and "resume=" in err
+    assert {p: p.read_bytes() for p in before} == before
+
+
+def test_a_folder_that_is_no_runs_keeps_its_files(aetrain):
+    (aetrain.folder / "mine" / "deep").mkdir(parents=True)
+    mine = [aetrain.folder / "mine" / name for name in ("deep/.x.tmp", ".y.tmp", "events.out.tfevents.1.other")]
+    for path in mine:
+        path.write_text("precious")
+    assert aetrain(*LINE, "hydra.run.dir=mine")[0] == 0
+    assert all(path.read_text().startswith("precious") for path in mine)
 
 
 def test_another_thread_count_is_said(aetrain):

@@ -33,15 +33,19 @@ class Splits:
     val: Split
     test: Split
     n_classes: int
+    binary: bool = False  # every pixel 0 or 1
 
     def facts(self) -> Facts:
         """What a model must know of the data."""
         images = self.train.images
+        if images.is_floating_point():
+            mean = images.mean(0, dtype=torch.float64).float()
+            return Facts(tuple(images.shape[1:]), len(images), mean, self.n_classes, self.binary)
         # numpy adds up bytes as they are, ten times faster than torch and without a copy in floats, which would be the
         # largest thing in memory.
         total = torch.from_numpy(images.cpu().numpy().sum(0, dtype=np.int64))
         mean = (total.double() / (255 * len(images))).float()
-        return Facts(tuple(images.shape[1:]), len(images), mean, self.n_classes)
+        return Facts(tuple(images.shape[1:]), len(images), mean, self.n_classes, self.binary)
 
 
 def load(config, device: torch.device) -> Splits:
@@ -51,21 +55,25 @@ def load(config, device: torch.device) -> Splits:
     """
     files = mnist.load(config.root)
     train, test = (Split(_binarize(x, config.binarization, part), y) for part, x, y in files)
+    # Held-out images of a set that is binarized anew for every batch are binarized once, as the test images are.
+    still = (
+        Split(_binarize(train.images, "static", "train"), train.labels) if config.binarization == "dynamic" else train
+    )
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(mix("validation split")))
     is_held_out = torch.zeros(len(train), dtype=torch.bool)
     is_held_out[order[: config.val_size]] = True
     held_out, kept = is_held_out.nonzero().flatten(), (~is_held_out).nonzero().flatten()  # as sorted, 0.1 s sooner
-    parts = {"train": (train, kept), "val": (train, held_out), "test": (test, torch.arange(len(test)))}
+    parts = {"train": (train, kept), "val": (still, held_out), "test": (test, torch.arange(len(test)))}
     splits = {}
     for name, (split, index) in parts.items():
         index = index[: config.limit]
         splits[name] = Split(split.images.index_select(0, index), split.labels.index_select(0, index)).to(device)
-    return Splits(**splits, n_classes=10)
+    return Splits(**splits, n_classes=10, binary=config.binarization != "none")
 
 
 def to_unit(images: Tensor) -> Tensor:
-    """uint8 in 0…255 -> floats in [0, 1] of the default dtype."""
-    return images / 255
+    """uint8 in 0…255 -> floats in [0, 1] of the default dtype. Floats, such as codes, are passed as they are."""
+    return images if images.is_floating_point() else images / 255
 
 
 def binarize_anew(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ class AE(Autoencoder):
     cross-entropy in nats. The code is narrower than the image; nothing else restrains it."""
 
     def terms(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
-        return {"recon": self.reconstruction(x, self.encode(x))}
+        return self.compare(x, self.draw_code(x))
 
     def weights(self) -> dict[str, Tensor | float]:
         return {"recon": 1.0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ class Facts:
     train_size: int  # images
     mean_image: Tensor  # (C, H, W) in [0, 1], over the training split
     n_classes: int
+    binary: bool = False  # every pixel 0 or 1: a Bernoulli likelihood is then one of the data
+
+
+SIGMA_FLOOR = math.exp(-6)  # smallest sigma of the Gaussian that is not fixed (Rybkin et al. 2021): 0.6 grey levels
 
 
 class Autoencoder(nn.Module):
@@ -46,6 +51,10 @@ class Autoencoder(nn.Module):
         self.decoder = build_decoder(config, facts.image_shape, self.encoder, self.unit_norm_decoder)
         for name, value in hparams(config).items():
             self.register_buffer(name, torch.tensor(value), persistent=False)
+        if config.likelihood == "gaussian" and config.sigma_mode == "learned":
+            self.log_sigma = nn.Parameter(torch.zeros(()))
+        if config.output_bias == "data":
+            self._set_output_bias(facts.mean_image)
 
     # --- the contract
 
@@ -75,6 +84,10 @@ class Autoencoder(nn.Module):
         """What the encoder is given for x; x itself unless the model denoises."""
         return x
 
+    def draw_code(self, x: Tensor) -> Tensor:
+        """The code that the objective decodes, with the noise that the model has: (B, C, H, W) -> (B, D)."""
+        return self.encode(self.corrupt(x))
+
     def latents(self, x: Tensor) -> dict[str, Tensor]:
         """Per-image quantities, each (B, D), that `diagnostics` needs of a whole split."""
         return {"code": self.encode(x)}
@@ -85,24 +98,62 @@ class Autoencoder(nn.Module):
 
     def batch_statistics(self, x: Tensor) -> dict[str, Tensor]:
         """Means over the batch that enter the objective; in evaluation they are taken over the whole split."""
+        if self.config.likelihood == "gaussian" and self.config.sigma_mode == "optimal":
+            return {"variance": _mean_square(x, self.decode(self.draw_code(x)))}
         return {}
+
+    def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
+        """What a person should know of a trained model's diagnostics, a sentence each."""
+        return []
 
     # --- what variants are written with
 
-    def reconstruction(self, x: Tensor, z: Tensor) -> Tensor:
-        """The recon term of x given its code: nats for a likelihood, squared pixel units for squared_error.
-        x: (B, C, H, W), z: (B, D) -> (B,)."""
+    def compare(self, x: Tensor, z: Tensor) -> dict[str, Tensor]:
+        """{"recon": the reconstruction term of x given its code}: nats for a likelihood, squared pixel units for
+        squared_error. Beside it "sigma", where that is not fixed. x: (B, C, H, W), z: (B, D) -> (B,) each."""
         out = self.decoder(z)
-        if self.config.likelihood == "bernoulli":
-            return losses.bernoulli_nll(x, out)
-        if self.config.likelihood == "gaussian":
-            return losses.gaussian_nll(x, self.mean_image(out), self.sigma)
-        return losses.squared_error(x, self.mean_image(out))
+        match self.config.likelihood:
+            case "bernoulli":
+                return {"recon": losses.bernoulli_nll(x, out)}
+            case "continuous_bernoulli":
+                return {"recon": losses.continuous_bernoulli_nll(x, out)}
+            case "squared_error":
+                return {"recon": losses.squared_error(x, self.mean_image(out))}
+        mean = self.mean_image(out)
+        if self.config.sigma_mode == "fixed":
+            return {"recon": losses.gaussian_nll(x, mean, self.sigma)}
+        sigma = self.current_sigma(x, mean)
+        return {"recon": losses.gaussian_nll(x, mean, sigma), "sigma": sigma.expand(len(x))}
+
+    def reconstruction(self, x: Tensor, z: Tensor) -> Tensor:
+        """`compare`'s recon: (B,)."""
+        return self.compare(x, z)["recon"]
+
+    def current_sigma(self, x: Tensor, mean: Tensor) -> Tensor:
+        """The Gaussian's standard deviation where it is not fixed, 0-D: one learned scalar, or the one that maximises
+        the likelihood, the root of the batch's mean squared error (σ-VAE, Rybkin et al. 2021, eq. 7)."""
+        if self.config.sigma_mode == "learned":
+            # A soft lower bound: a hard one would have no gradient below it, and no way back.
+            floor = math.log(SIGMA_FLOOR)
+            return torch.exp(floor + nn.functional.softplus(self.log_sigma - floor))
+        return self.statistic("variance", _mean_square(x, mean)).clamp(min=SIGMA_FLOOR**2).sqrt()
 
     def mean_image(self, out: Tensor) -> Tensor:
-        """The image that a decoder's output stands for: a sigmoid for Bernoulli logits, else as configured."""
+        """The image that a decoder's output stands for: the likelihood's mean."""
+        if self.config.likelihood == "continuous_bernoulli":
+            return losses.continuous_bernoulli_mean(out)
         is_logits = self.config.likelihood == "bernoulli" or self.config.output == "sigmoid"
         return torch.sigmoid(out) if is_logits else out
+
+    def _set_output_bias(self, mean_image: Tensor) -> None:
+        """Let the decoder start at the mean training image (Burda et al. 2015, code): its logit where a sigmoid
+        follows, held off 0 and 1 as theirs is. mean_image: (C, H, W)."""
+        bias = self.decoder.output_bias
+        mean = mean_image.to(bias)
+        mean = mean.flatten() if bias.numel() == mean.numel() else mean.mean((1, 2))  # convolutions: one per channel
+        linear = self.config.likelihood in ("squared_error", "gaussian") and self.config.output == "identity"
+        with torch.no_grad():
+            bias.copy_(mean if linear else torch.logit(mean.clamp(0.001, 0.999)))
 
     def statistic(self, name: str, batch_value: Tensor) -> Tensor:
         """The whole split's value of a batch statistic where one is set (evaluation), else the batch's own."""
@@ -116,3 +167,8 @@ class Autoencoder(nn.Module):
             yield
         finally:
             self._split_statistics = before
+
+
+def _mean_square(x: Tensor, mean: Tensor) -> Tensor:
+    """Mean squared error per pixel: 0-D."""
+    return (x - mean).square().mean()

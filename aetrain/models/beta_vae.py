@@ -1,15 +1,33 @@
-"""β-VAE (Higgins et al. 2017)."""
+"""β-VAE (Higgins et al. 2017), and its objective of a capacity that is given (Burgess et al. 2018)."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
+from aetrain.losses import gaussian_kl
 from aetrain.models.vae import VAE
 
 
 class BetaVAE(VAE):
     """L(x) = recon + beta · kl. beta = 1 is the VAE, to the bit; larger values trade reconstruction for a code closer
-    to the prior, whose dimensions are more independent."""
+    to the prior, whose dimensions are more independent.
+
+    With a capacity C: L = recon + gamma · |mean kl − C|, the mean over the batch (over the whole split in
+    evaluation), in nats; a schedule on `capacity` raises it during the run (Burgess et al. 2018, eq. 8).
+    """
+
+    def terms(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
+        terms = super().terms(x, y)
+        if self.config.capacity is None:
+            return terms
+        mean_kl = self.statistic("mean_kl", terms["kl"].mean())
+        return {**terms, "capacity": (mean_kl - self.capacity).abs().expand(len(x))}
 
     def weights(self) -> dict[str, Tensor | float]:
-        return {"recon": 1.0, "kl": self.beta}
+        if self.config.capacity is None:
+            return {"recon": 1.0, "kl": self.beta}
+        return {"recon": 1.0, "capacity": self.gamma}
+
+    def batch_statistics(self, x: Tensor) -> dict[str, Tensor]:
+        mean_kl = {} if self.config.capacity is None else {"mean_kl": gaussian_kl(*self.posterior(x)).sum(1).mean()}
+        return {**super().batch_statistics(x), **mean_kl}

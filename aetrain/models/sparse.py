@@ -1,48 +1,68 @@
-"""Sparse autoencoder (Ng 2011; Lee, Ekanadham & Ng 2007)."""
+"""Sparse autoencoders: KL or L1 (Ng 2011; Lee, Ekanadham & Ng 2007), k-sparse (Makhzani & Frey 2013)."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aetrain import losses
 from aetrain.models.autoencoder import Autoencoder
 
 DEAD_RANGE = 0.01  # a unit whose activation varies less than this over a split does not respond to the image
+L0_THRESHOLD = 0.01  # an activation of at most this size counts as zero
 
 
 class Sparse(Autoencoder):
     """J = recon + sparsity_weight · sparsity + weight_decay · weight_decay.
 
-    sparsity is Σ_j KL(rho ‖ rho_hat_j) in nats, rho_hat_j the mean activation of unit j over the batch (over the whole
-    split in evaluation), or with penalty=l1 Σ_j |code_j|, in units of the code. weight_decay is the sum of all squared
-    weights, biases left out. With l1 the decoder's columns have unit norm: otherwise the penalty would vanish by
-    shrinking the code and growing the decoder, at no cost in reconstruction.
+    penalty=kl: sparsity is Σ_j KL(rho ‖ rho_hat_j) in nats, rho_hat_j the mean activation of unit j over the batch
+    (over the whole split in evaluation). With rho_hat=ema its value is a moving average over batches, its gradient
+    that of the batch (Hinton 2010, section 11): steadier for small batches.
+    penalty=l1: sparsity is Σ_j |code_j|, in units of the code. The decoder's columns have unit norm: otherwise the
+    penalty would vanish by shrinking the code and growing the decoder, at no cost in reconstruction.
+    penalty=topk: the k largest activations of an image are kept, the others are 0; no sparsity term.
+    weight_decay is the sum of all squared weights, biases left out.
     """
 
     def __init__(self, config, facts):
         self.unit_norm_decoder = config.penalty == "l1"
         super().__init__(config, facts)
+        if config.penalty == "kl" and config.rho_hat == "ema":
+            self.moving = MovingAverage(torch.full((config.latent_dim,), config.rho))
+
+    def encode(self, x: Tensor) -> Tensor:
+        code = super().encode(x)
+        if self.config.penalty != "topk":
+            return code
+        return top_k(code, self.config.k if self.training else self.config.k_evaluation or self.config.k)
 
     def terms(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
-        code = self.encode(x)
-        recon = self.reconstruction(x, code)
+        code = self.draw_code(x)
+        terms = self.compare(x, code)
         if self.config.penalty == "l1":
-            sparsity = code.abs().sum(1)
-        else:
-            rho_hat = self.statistic("rho_hat", code.mean(0))
-            sparsity = losses.bernoulli_kl(self.rho, rho_hat).sum().expand(len(x))
-        return {"recon": recon, "sparsity": sparsity, "weight_decay": self.squared_weights().expand(len(x))}
+            terms["sparsity"] = code.abs().sum(1)
+        elif self.config.penalty == "kl":
+            terms["sparsity"] = losses.bernoulli_kl(self.rho, self.mean_activation(code)).sum().expand(len(x))
+        return {**terms, "weight_decay": self.squared_weights().expand(len(x))}
 
     def weights(self) -> dict[str, Tensor | float]:
-        return {"recon": 1.0, "sparsity": self.sparsity_weight, "weight_decay": self.weight_decay}
+        weights = {"recon": 1.0, "weight_decay": self.weight_decay}
+        return weights if self.config.penalty == "topk" else {**weights, "sparsity": self.sparsity_weight}
+
+    def mean_activation(self, code: Tensor) -> Tensor:
+        """rho_hat: (B, D) -> (D,)."""
+        mean = code.mean(0)
+        if self.training and self.config.rho_hat == "ema":
+            return self.moving.update(mean.detach(), self.rho_decay) + mean - mean.detach()
+        return self.statistic("rho_hat", mean)
 
     def squared_weights(self) -> Tensor:
         """Σ w² over all weights, without biases: 0-D. By name, since a stacked bias has two dimensions."""
         return torch.stack([p.square().sum() for name, p in self.named_parameters() if name.endswith("weight")]).sum()
 
     def batch_statistics(self, x: Tensor) -> dict[str, Tensor]:
-        return {"rho_hat": self.encode(x).mean(0)} if self.config.penalty == "kl" else {}
+        rho_hat = {"rho_hat": self.encode(x).mean(0)} if self.config.penalty == "kl" else {}
+        return {**super().batch_statistics(x), **rho_hat}
 
     def diagnostics(self, latents: dict[str, Tensor]) -> dict[str, Tensor]:
         code = latents["code"]  # (N, D)
@@ -51,6 +71,35 @@ class Sparse(Autoencoder):
         return {
             "mean_activation": activation.mean(),
             "dead_units": dead.sum(),
+            "dead_share": dead.float().mean(),
+            "l0": (code.abs() > L0_THRESHOLD).sum(1).float().mean(),
             "activation_per_unit": activation,
             "code": code.flatten(),
         }
+
+    def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
+        dead, units = int(diagnostics["dead_units"]), self.config.latent_dim
+        if 2 * dead < units:
+            return []
+        return [f"{dead} of {units} units are dead: they answer every image alike; try a smaller penalty or a larger k"]
+
+
+class MovingAverage(nn.Module):
+    """Of values that come batch by batch. A module of its own: its state is saved, and is no hparam."""
+
+    def __init__(self, start: Tensor):
+        super().__init__()
+        self.register_buffer("value", start)
+
+    def update(self, new: Tensor, decay: Tensor) -> Tensor:
+        """In place, decay · value + (1 − decay) · new, without what is not finite: a bad batch must not outlive its
+        step. Returns a copy, which a later update leaves alone."""
+        new = torch.where(torch.isfinite(new), new, self.value)
+        self.value.copy_(new + decay * (self.value - new))
+        return self.value.clone()
+
+
+def top_k(code: Tensor, k: int) -> Tensor:
+    """code with all but the k largest of each row set to 0 (Makhzani & Frey 2013, eq. 1). (B, D) -> (B, D)."""
+    threshold = code.topk(k, dim=1).values[:, -1:]
+    return torch.where(code >= threshold, code, 0.0)

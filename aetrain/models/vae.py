@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -15,8 +17,8 @@ class VAE(Autoencoder):
     """L(x) = recon + kl, the negative ELBO with one sample per image: recon = −log p(x | z), z ~ q(z | x), and
     kl = KL(q(z | x) ‖ N(0, I)) in closed form, both in nats.
 
-    q(z | x) = N(mu, diag(e^logvar)); z = mu + e^(logvar / 2) · ε (the reparameterization trick). p(x | z) is Bernoulli
-    or Gaussian with fixed sigma.
+    q(z | x) = N(mu, diag(e^logvar)); z = mu + e^(logvar / 2) · ε (the reparameterization trick). bits_per_dim is nelbo
+    in bits per pixel, where it is a code length: a Bernoulli likelihood of binary pixels.
     """
 
     has_prior = True
@@ -24,12 +26,35 @@ class VAE(Autoencoder):
 
     def terms(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         mu, logvar = self.posterior(x)
-        z = mu + torch.exp(0.5 * logvar) * self.noise.randn_like(mu)
-        recon, kl = self.reconstruction(x, z), losses.gaussian_kl(mu, logvar).sum(1)
-        return {"recon": recon, "kl": kl, "nelbo": recon + kl}
+        terms, kl = self.compare(x, self.draw(mu, logvar)), losses.gaussian_kl(mu, logvar).sum(1)
+        nelbo = terms["recon"] + kl
+        return {**terms, "kl": kl, "nelbo": nelbo, **self.bits_per_dim(nelbo)}
 
     def weights(self) -> dict[str, Tensor | float]:
         return {"recon": 1.0, "kl": 1.0}
+
+    def draw(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        """z of q(z | x), or mu in evaluation with z_in_evaluation=mean. (B, D) each -> (B, D)."""
+        if not self.training and self.config.z_in_evaluation == "mean":
+            return mu
+        return mu + torch.exp(0.5 * logvar) * self.noise.randn_like(mu)
+
+    def draw_code(self, x: Tensor) -> Tensor:
+        return self.draw(*self.posterior(x))
+
+    def bits_per_dim(self, nats: Tensor) -> dict[str, Tensor]:
+        """{"bits_per_dim": (B,)} of a bound on −log p(x), where that is a code length; else nothing."""
+        discrete = self.facts.binary and self.config.likelihood == "bernoulli"
+        return {"bits_per_dim": nats / (math.prod(self.facts.image_shape) * math.log(2))} if discrete else {}
+
+    def log_weights(self, x: Tensor, mu: Tensor, logvar: Tensor, epsilon: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(x | z) and log p(z) / q(z | x) at z = mu + e^(logvar / 2) · epsilon, in nats: their sum is the log of
+        an importance weight (Burda et al. 2015, eq. 8). x: (B, C, H, W), mu and logvar: (B, D), epsilon: (B, k, D)
+        standard normal -> two of (B, k)."""
+        k = epsilon.shape[1]
+        z = mu.unsqueeze(1) + torch.exp(0.5 * logvar).unsqueeze(1) * epsilon  # (B, k, D)
+        log_likelihood = self.log_likelihood(x.repeat_interleave(k, dim=0), z.flatten(0, 1)).unflatten(0, (-1, k))
+        return log_likelihood, 0.5 * (epsilon.square() + logvar.unsqueeze(1) - z.square()).sum(2)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """mu and logvar of q(z | x). x: (B, C, H, W) -> two of (B, D)."""
@@ -54,9 +79,29 @@ class VAE(Autoencoder):
 
     def diagnostics(self, latents: dict[str, Tensor]) -> dict[str, Tensor]:
         mu, logvar = latents["mu"], latents["logvar"]  # each (N, D)
+        variance = mu.var(0, correction=0)
         return {
-            "active_units": (mu.var(0, correction=0) > ACTIVE_VARIANCE).sum(),
+            "active_units": (variance > ACTIVE_VARIANCE).sum(),
+            "aggregate_kl": losses.aggregate_kl(mu, logvar),
             "kl_per_dimension": losses.gaussian_kl(mu, logvar).mean(0),
+            "aggregate_mean": mu.mean(0),
+            "aggregate_std": (variance + logvar.exp().mean(0)).sqrt(),
             "mu": mu.flatten(),
             "std": torch.exp(0.5 * logvar).flatten(),
         }
+
+    def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
+        active, dimensions = int(diagnostics["active_units"]), self.config.latent_dim
+        kl = float(diagnostics["kl_per_dimension"].sum())
+        if active == 0:
+            return [
+                f"posterior collapse: none of the {dimensions} latent dimensions is active (KL {kl:.3g} nats), the "
+                "decoder ignores z; try a smaller weight on the KL or a warm-up of it, "
+                "model=beta_vae model.beta=1 model.schedule.beta.kind=linear"
+            ]
+        if active < dimensions:
+            return [
+                f"{dimensions - active} of {dimensions} latent dimensions have collapsed to the prior: their mean "
+                f"varies by less than {ACTIVE_VARIANCE} over images; {active} are active"
+            ]
+        return []

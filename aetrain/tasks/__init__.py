@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-TASKS = ("train",)
+TASKS = ("train", "linear", "classify")
 
 
 def run_task(config, folder: Path, overrides: list[str], resumed: bool = False) -> float | None:

@@ -17,7 +17,9 @@ class Batches:
         self._split, self._size, self._seed, self._binarize = split, batch_size, seed, binarize
         self._epoch = -1
         self._order: Tensor = torch.empty(0)
-        self._raw = torch.empty((batch_size, *split.images.shape[1:]), dtype=torch.uint8, device=split.images.device)
+        self._raw = torch.empty(
+            (batch_size, *split.images.shape[1:]), dtype=split.images.dtype, device=split.images.device
+        )
         self.per_epoch = len(split) // batch_size
 
     def get(self, step: int) -> tuple[Tensor, Tensor]:

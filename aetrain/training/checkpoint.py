@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ FORMAT = 1
 KINDS = {
     "config": dict, "overrides": list, "position": dict, "machine": dict,
     "model": dict, "optimizer": dict, "rng": dict, "meters": dict,
-    "step": int, "total_steps": int, "epoch": float,
+    "step": int, "total_steps": int, "epoch": float, "seconds": float, "skipped": int,
     "best": dict, "stopped_early": bool, "metrics": dict,
 }  # fmt: skip
 
@@ -54,7 +56,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except pickle.UnpicklingError as error:
         raise UserError(f"{path}: refused, it holds more than tensors and plain data (or is damaged)") from error
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, KeyError, IndexError,
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error, struct.error, KeyError, IndexError,
             ValueError, TypeError, AttributeError, AssertionError) as error:  # fmt: skip
         raise UserError(f"{path}: damaged or not a checkpoint of aetrain; use another one") from error
     if not isinstance(content, dict) or {"format", "config", "model", "step"} - content.keys():
@@ -70,6 +72,16 @@ def check_state(path: Path, state: dict[str, Any], config: Any) -> None:
     for key, kind in KINDS.items():
         if not isinstance(state.get(key), kind):
             raise UserError(f"{path}: has no usable {key!r}; use another checkpoint")
+    sizes, meters = state["position"].values(), state["meters"]
+    sums = meters.get("sums") if isinstance(meters.get("sums"), dict) else {}
+    sound = (
+        state["step"] >= 0
+        and all(type(size) is int and size >= 0 for size in sizes)
+        and all(isinstance(override, str) for override in state["overrides"])
+        and all(s is None or s.shape == (len(meters.get("names", ())) + 1,) for s in sums.values())
+    )
+    if not sound:
+        raise UserError(f"{path}: holds values that no run of aetrain writes; use another checkpoint")
     theirs = flatten(state["config"])
     for key, value in flatten(plain(config)).items():
         if not MAY_CHANGE.match(key) and theirs.get(key) != value:

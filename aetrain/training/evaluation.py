@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from torch import Tensor
 from aetrain.data import to_unit
 from aetrain.device import Precision
 from aetrain.models import Autoencoder
+from aetrain.noise import BLOCK
+
+SAMPLES_AT_ONCE = 64  # importance samples per image and pass
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ def evaluate(model: Autoencoder, images: Tensor, batch_size: int, seed: int, pre
     was_training = model.training
     model.eval()
     try:
-        with precision.autocast(), model.split_statistics(_split_statistics(model, images, batch_size)):
+        with precision.autocast(), model.split_statistics(_split_statistics(model, images, batch_size, seed)):
             sums: dict[str, Tensor] = {}
             latents: dict[str, list[Tensor]] = {}
             for start in range(0, len(images), batch_size):
@@ -46,11 +50,44 @@ def evaluate(model: Autoencoder, images: Tensor, batch_size: int, seed: int, pre
         model.train(was_training)
 
 
-def _split_statistics(model: Autoencoder, images: Tensor, batch_size: int) -> dict[str, Tensor]:
-    """The model's batch statistics over the whole split: a first pass, for models that have any."""
+@torch.no_grad()
+def importance_nll(model: Autoencoder, images: Tensor, samples: int, seed: int) -> float:
+    """−log p(x) in nats, mean over all images, from importance samples of the posterior: −log 1/K Σ_k p(x, z_k) /
+    q(z_k | x) (Burda et al. 2015): an upper bound in expectation, tight for large K. For models with log_weights.
+
+    Always in at least float32. The samples come SAMPLES_AT_ONCE at a time, so that memory does not depend on their
+    number. images: uint8 (N, C, H, W).
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        total = torch.zeros((), dtype=torch.float64, device=images.device)
+        with model.split_statistics(_split_statistics(model, images, BLOCK, seed)):
+            for start in range(0, len(images), BLOCK):
+                x = to_unit(images[start : start + BLOCK])
+                mu, logvar = model.posterior(x)
+                log_sum = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device)
+                with model.noise.fixed(seed, start):
+                    for done in range(0, samples, SAMPLES_AT_ONCE):
+                        k = min(SAMPLES_AT_ONCE, samples - done)
+                        epsilon = model.noise.randn_like(mu.unsqueeze(1).expand(-1, k, -1))
+                        log_likelihood, log_ratio = model.log_weights(x, mu, logvar, epsilon)
+                        weights = log_likelihood.double() + log_ratio.double()
+                        log_sum = torch.logaddexp(log_sum, torch.logsumexp(weights, dim=1))
+                total += (math.log(samples) - log_sum).sum()
+        return float(total) / len(images)
+    finally:
+        model.train(was_training)
+
+
+def _split_statistics(model: Autoencoder, images: Tensor, batch_size: int, seed: int) -> dict[str, Tensor]:
+    """The model's batch statistics over the whole split: a first pass, for models that have any, with the noise that
+    the second will draw."""
     sums: dict[str, Tensor] = {}
-    for batch in images.split(batch_size):
-        means = model.batch_statistics(to_unit(batch))
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size]
+        with model.noise.fixed(seed, start):
+            means = model.batch_statistics(to_unit(batch))
         if not means:
             return {}
         for name, value in means.items():

@@ -21,7 +21,7 @@ from aetrain.run import Run
 from aetrain.schema import total_steps
 from aetrain.training import checkpoint
 from aetrain.training.batches import Batches
-from aetrain.training.evaluation import Evaluation, evaluate
+from aetrain.training.evaluation import Evaluation, evaluate, importance_nll
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.schedules import Scheduler
@@ -30,6 +30,8 @@ from aetrain.training.step import Latch, make_step
 from aetrain.training.wrappers import Graphed, compiled, eager
 
 log = logging.getLogger(__name__)
+
+SMALLEST_SCALE = 1e-4  # of the fp16 gradient scaler, which starts at 65536 and halves at every overflow
 
 
 def stays_stopped(state: dict[str, Any], config) -> bool:
@@ -57,14 +59,16 @@ class Training:
         forward = compiled(model) if trainer.compile else model
         step = make_step(forward, self.optimizer, self.precision, trainer.clip_norm, self.latch)
         self.do_step = (Graphed if graphed else eager)(step, self.batches)
-        self.meters = Meters()
+        self.meters = Meters(skip=self.latch.skip)
         self.step = 0
         self.best = {"val/loss": math.inf, "epoch": 0}
         self.stopped_early = False
         self.last_metrics: dict[str, float] = {}
+        self.tested: Evaluation | None = None  # after test()
         self._first_step = 0  # of this process: the latch counts from here
         self._mark = (0, time.perf_counter())  # step and time of the last speed measurement
-        self._saved_at = time.monotonic()
+        self._saved_at = self.started = time.monotonic()
+        self._skipped_before = 0  # steps left out before this process
 
     # --- the loop
 
@@ -72,8 +76,8 @@ class Training:
         """Train from the current step to the end, or until a signal, early stopping or a number that is none."""
         trainer = self.config.trainer
         if self.step == 0:
-            self.validate()
             self.save("last")
+            self.validate()
         self._first_step = self.step
         self._mark = (self.step, time.perf_counter())
         with ProgressBar(self.total_steps, self.step, trainer.epochs) as bar:
@@ -113,7 +117,6 @@ class Training:
     def end_epoch(self) -> None:
         """Validate, keep the best, draw, write a checkpoint, and say one line."""
         self.check_finite()
-        self._images_per_second()
         epoch, last = math.ceil(self.epoch), self.step == self.total_steps
         train = self.meters.read("epoch")
         self.last_metrics = {f"train/{name}": value for name, value in train.items() if name != "grad_norm"}
@@ -133,6 +136,8 @@ class Training:
         detailed = "val/" if len(self.splits.val) else "train/"
         shown = (tag for tag in self.last_metrics if tag == "train/loss" or tag.startswith(detailed))
         values = "  ".join(f"{tag} {number(self.last_metrics[tag])}" for tag in shown)
+        if skipped := self.latch.skip and self.skipped_steps():
+            values += f"  ({skipped} steps left out: not finite)"
         log.info("epoch %d/%d  %s", epoch, self.config.trainer.epochs, values)
 
     def _judge(self, epoch: int) -> bool:
@@ -161,7 +166,11 @@ class Training:
 
     def test(self) -> dict[str, float]:
         """Log and return test/…, and latent/… where there were no validation images."""
-        values = self._log_evaluation("test", self.evaluate("test"), with_latents=not len(self.splits.val))
+        self.tested = self.evaluate("test")
+        if samples := self.config.trainer.nll_samples:
+            seed = mix(self.config.seed, "importance samples", "test")
+            self.tested.terms["nll"] = importance_nll(self.model, self.splits.test.images, samples, seed)
+        values = self._log_evaluation("test", self.tested, with_latents=not len(self.splits.val))
         return self.last_metrics | values
 
     def evaluate(self, split: str) -> Evaluation:
@@ -189,6 +198,12 @@ class Training:
 
     def check_finite(self) -> None:
         """Raise RunFailed if the latch has closed."""
+        scaler = self.precision.scaler
+        if scaler and scaler.get_scale() < SMALLEST_SCALE:
+            raise RunFailed(
+                f"diverged: the gradients overflow fp16 at every scale (step {self.step}); try device.precision=bf16 "
+                "or a smaller optimizer.lr"
+            )
         first_bad = int(self.latch.first_bad)
         if first_bad < 0 or self.latch.skip:
             return
@@ -201,6 +216,10 @@ class Training:
             "there on; try a smaller optimizer.lr, trainer.clip_norm=1 or device.precision=fp32. "
             f"The state before it: {self.run.folder}/checkpoints/last.pt"
         )
+
+    def skipped_steps(self) -> int:
+        """Steps that trainer.on_nonfinite=skip has left out."""
+        return self._skipped_before + int(self.latch.bad_steps)
 
     def best_epoch(self) -> dict[str, float] | None:
         """val/loss and number of the best epoch; None where nothing was validated."""
@@ -223,7 +242,8 @@ class Training:
         """Write checkpoints/<name>.pt, unless the numbers have gone wrong."""
         self.check_finite()
         checkpoint.save(self.run.folder / "checkpoints" / f"{name}.pt", self.state_dict())
-        self._saved_at = time.monotonic()
+        if name == "last":
+            self._saved_at = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a run needs to go on, in plain containers."""
@@ -241,6 +261,8 @@ class Training:
             "step": self.step,
             "total_steps": self.total_steps,
             "epoch": self.epoch,
+            "seconds": time.monotonic() - self.started,
+            "skipped": self.skipped_steps(),
             "best": dict(self.best),
             "stopped_early": self.stopped_early,
             "metrics": dict(self.last_metrics),
@@ -255,7 +277,7 @@ class Training:
             if self.precision.scaler and state["scaler"]:
                 self.precision.scaler.load_state_dict(state["scaler"])
             self.meters.load_state_dict(state["meters"], self.device)
-            self.step = state["step"]
+            self.step, self._skipped_before = state["step"], state["skipped"]
             self.best = {"val/loss": float(state["best"]["val/loss"]), "epoch": int(state["best"]["epoch"])}
             self.last_metrics = {tag: float(value) for tag, value in state["metrics"].items()}
             self.stopped_early = stays_stopped(state, self.config)

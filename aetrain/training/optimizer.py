@@ -29,7 +29,10 @@ def build_optimizer(config, model: nn.Module, capturable: bool = False) -> torch
         log.info("torch %s: its fused kernels are not those that aetrain knows; using torch.optim", torch.__version__)
     common = {"lr": lr, "weight_decay": config.weight_decay, "fused": True}
     if config.name == "sgd":
-        return torch.optim.SGD(params, momentum=config.momentum, **common)
+        optimizer = torch.optim.SGD(params, momentum=config.momentum, **common)
+        if config.momentum:  # torch makes these at the first step, uninitialised; a suppressed one would leave them so
+            optimizer.state.update({p: {"momentum_buffer": torch.zeros_like(p)} for p in params})
+        return optimizer
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
     return kind(params, betas=tuple(config.betas), eps=config.eps, capturable=capturable, **common)
 
@@ -127,11 +130,16 @@ class Fused:
         group, (saved,), state = self.param_groups[0], content["param_groups"], content["state"]
         if not state:
             state = {i: dict.fromkeys(("step", *self._slots), torch.zeros(())) for i in range(len(group["params"]))}
-        elif any(state[i][name].shape != p.shape for name in self._slots for i, p in enumerate(group["params"])):
+        elif any(
+            state[i][name].shape != p.shape
+            for i, p in enumerate(group["params"])
+            for name in self._slots
+            if name in state[i]
+        ):
             raise ValueError("the optimizer's state is of other parameters")
         group |= {key: value for key, value in saved.items() if key != "params" and key in group}
         for name, slot in self._slots.items():
             for i, values in enumerate(slot):
-                values.copy_(state[i][name])
+                values.copy_(state[i].get(name, torch.zeros(())))  # momentum may be new on resuming
         if self._steps is not None:
             self._steps.copy_(state[0]["step"])

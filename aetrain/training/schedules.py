@@ -38,13 +38,12 @@ class Scheduler:
     def __init__(self, config, model, optimizer, total_steps: int):
         self._optimizer, self._lr, self._total = optimizer, config.optimizer.lr, total_steps
         self._lr_schedule = config.optimizer.schedule
-        nodes = getattr(config.model, "schedule", None)
         buffers = dict(model.named_buffers(recurse=False))
         self._hparams = {
             name: (buffers[name], getattr(config.model, name), schedule)
-            for name, schedule in vars(nodes).items()
+            for name, schedule in vars(config.model.schedule).items()
             if name in buffers and schedule.kind != "constant"
-        } if nodes else {}  # fmt: skip
+        }
 
     @property
     def active(self) -> bool:

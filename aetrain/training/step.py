@@ -59,9 +59,13 @@ def make_step(model: nn.Module, optimizer: torch.optim.Optimizer, precision: Pre
             out = model(x, y)  # each (B,)
         optimizer.zero_grad(set_to_none=True)
         loss = out["loss"].mean()
+        means = torch.stack([term.detach() for term in out.values()]).mean(1)  # (T,)
         if scaler:
-            if latch is not None:  # the scaler owns found_inf, so a latched run is stopped through its gradients
-                loss = torch.where(latch.suppress > 0, torch.nan, loss)
+            # A gradient that overflows in fp16 is the scaler's business: it skips the step and lowers its scale. It
+            # also owns found_inf, so that the latch acts through the gradients: times NaN they are none.
+            if latch is not None:
+                latch.check(means)
+                loss = loss * torch.where(latch.suppress > 0, torch.nan, 1.0)
             scaler.scale(loss).backward()
             scaler.unscale_(optimizer)
         else:
@@ -71,15 +75,12 @@ def make_step(model: nn.Module, optimizer: torch.optim.Optimizer, precision: Pre
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         if clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(params, clip_norm, norm)
-        means = torch.stack([term.detach() for term in out.values()]).mean(1)  # (T,)
-        if latch is not None:
-            # A gradient that overflows in fp16 is the scaler's business: it skips the step and lowers its scale.
-            latch.check(means if scaler else torch.cat([means, norm[None]]))
         if scaler:
             scaler.step(optimizer)
             scaler.update()
         else:
             if latch is not None:
+                latch.check(torch.cat([means, norm[None]]))
                 optimizer.found_inf = latch.suppress
             optimizer.step()
         return {**dict(zip(out, means.unbind(), strict=True)), "grad_norm": norm}

@@ -63,11 +63,21 @@ def test_a_damaged_package_is_a_user_error_that_names_the_file(tmp_path, monkeyp
         mnist.load(str(tmp_path / "root"))
 
 
-def test_a_folder_that_cannot_be_made_is_no_obstacle(tmp_path, caplog):
+def test_a_file_where_the_folder_should_be_is_a_user_error(tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("")
     with pytest.raises(UserError, match="cannot be read"):
-        mnist.load(str(blocker))  # a file where the folder should be
+        mnist.load(str(blocker))
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning_not_the_data(tmp_path, monkeypatch, caplog):
+    def refuse(path, content):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(mnist, "write_atomically", refuse)
+    with caplog.at_level(logging.WARNING):
+        (_, train, _), _ = mnist.load(str(tmp_path))
+    assert len(train) == 60_000 and "Read-only file system" in caplog.text and "data.root" in caplog.text
 
 
 def _load(root):

@@ -1,5 +1,6 @@
 """What the objectives promise, on models built as the command line builds them."""
 
+import copy
 import dataclasses
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from aetrain.models.contractive import jacobian_squared_norm
 from aetrain.noise import Noise
-from aetrain.schema import MODELS
+from aetrain.schema import ACTIVATIONS, MODELS
 from tests.conftest import build, compose
 
 ALL = sorted(MODELS)
@@ -42,9 +43,11 @@ HPARAM_CASES = [
     ("sparse", "sparsity_weight", ["model.penalty=l1", "model.code_activation=relu"]),
     ("sparse", "weight_decay", ["model.weight_decay=1e-3"]),
     ("contractive", "contraction_weight", []),
-    ("vae", "sigma", ["model.likelihood=gaussian"]),
-    ("beta_vae", "sigma", ["model.likelihood=gaussian"]),
+    ("sparse", "rho_decay", ["model.rho_hat=ema"]),
     ("beta_vae", "beta", []),
+    ("beta_vae", "capacity", ["model.capacity=3"]),
+    ("beta_vae", "gamma", ["model.capacity=3"]),
+    *((model, "sigma", ["model.likelihood=gaussian"]) for model in ALL),
 ]
 
 
@@ -82,13 +85,10 @@ def test_beta_vae_at_beta_1_is_vae_to_the_bit(images):
 def test_vae_samples_its_posterior(float64, images):
     # The mean over draws of z equals mu, its spread e^(logvar / 2), within the standard error.
     net = build("model=vae", "model.latent_dim=3")
-    seen = []
-    net.reconstruction = lambda x, z: seen.append(z) or z.sum(1)
     torch.manual_seed(0)
-    for _ in range(4000):
-        net.terms(images[:2])
-    z = torch.stack(seen)
-    mu, logvar = net.posterior(images[:2])
+    with torch.no_grad():
+        z = torch.stack([net.draw_code(images[:2].double()) for _ in range(4000)])
+        mu, logvar = net.posterior(images[:2].double())
     std = torch.exp(0.5 * logvar)
     assert ((z.mean(0) - mu).abs() < 4.5 * std / 4000**0.5).all()
     assert ((z.std(0) / std - 1).abs() < 4.5 / (2 * 4000) ** 0.5).all()
@@ -97,27 +97,76 @@ def test_vae_samples_its_posterior(float64, images):
 # --- contractive
 
 
+def test_contraction_of_every_activation_equals_jacrev(float64):
+    net = build("model=contractive", "model.latent_dim=7", "model.arch=mlp", "model.hidden=[12,9]",
+                image_shape=(1, 5, 5))  # fmt: skip
+    x = torch.rand(3, 1, 5, 5)
+    for activation in ACTIVATIONS:
+        net.config.activation = net.config.code_activation = net.encoder.activation = activation
+        _check_contraction(net, x)
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
         ["model.arch=linear"],  # closed form
         ["model.arch=mlp", "model.hidden=[12]", "model.activation=tanh", "model.code_activation=identity"],
-        ["model.arch=conv", "model.channels=[3,4]", "model.activation=softplus", "model.tied=false"],
+        ["model.arch=mlp", "model.hidden=[800]", "model.activation=tanh"],  # wider than the image
+        ["model.arch=conv", "model.channels=[3,4]", "model.activation=softplus", "model.tied=false",
+         "model.estimator=exact"],
     ],
-)
+)  # fmt: skip
 def test_contraction_equals_jacrev(float64, overrides, images):
-    net, x = build("model=contractive", "model.latent_dim=7", *overrides), images[:5].double()
+    _check_contraction(build("model=contractive", "model.latent_dim=7", *overrides), images[:5].double())
+
+
+def _check_contraction(net, x):
     exact = torch.stack([torch.func.jacrev(net.encode)(image[None]).square().sum() for image in x])
     torch.testing.assert_close(net(x)["contraction"], exact, rtol=1e-5, atol=0)
     torch.testing.assert_close(jacobian_squared_norm(net.encode, x), exact, rtol=1e-5, atol=0)
 
 
-def test_contraction_has_the_gradient_of_its_definition(float64, images):
-    net, x = build("model=contractive", "model.latent_dim=5"), images[:4].double()
-    weight = net.encoder.layers[0].weight
-    closed = torch.autograd.grad(net(x)["contraction"].sum(), weight)[0]
-    general = torch.autograd.grad(jacobian_squared_norm(net.encode, x).sum(), weight)[0]
+@pytest.mark.parametrize("arch", [["linear"], ["mlp", "model.hidden=[6]", "model.activation=tanh"]])
+def test_contraction_has_the_gradient_of_its_definition(float64, arch, images):
+    net = build("model=contractive", "model.latent_dim=5", f"model.arch={arch[0]}", *arch[1:])
+    x, weights = images[:4].double(), [layer.weight for layer in net.encoder.layers]
+    closed = torch.autograd.grad(net(x)["contraction"].sum(), weights)
+    general = torch.autograd.grad(jacobian_squared_norm(net.encode, x).sum(), weights)
     torch.testing.assert_close(closed, general)
+
+
+CONV = ["model.arch=conv", "model.channels=[3,4]", "model.activation=softplus", "model.tied=false"]
+
+
+@pytest.mark.parametrize("arch", [CONV, ["model.arch=mlp", "model.hidden=[9]"]])
+def test_hutchinson_is_unbiased_and_so_is_its_gradient(float64, arch, images):
+    net = build("model=contractive", "model.latent_dim=6", "model.estimator=hutchinson", "model.probes=1", *arch)
+    x, bias = images[:2].double(), next(p for n, p in net.encoder.named_parameters() if n.endswith("bias"))
+    exact = jacobian_squared_norm(net.encode, x)
+    torch.manual_seed(0)
+    draws = [net.contraction(x) for _ in range(400)]
+    wanted = torch.autograd.grad(exact.sum(), bias)[0]
+    slopes = torch.stack([torch.autograd.grad(draw.sum(), bias)[0] for draw in draws])
+    assert ((slopes.mean(0) - wanted).abs() < 4.5 * slopes.std(0) / 20 + 1e-12).all()
+    values = torch.stack(draws).detach()  # (draws, B)
+    assert ((values.mean(0) - exact).abs() < 4.5 * values.std(0) / 20).all()
+
+
+def test_more_probes_narrow_the_estimate(float64):
+    net = build("model=contractive", "model.latent_dim=6", "model.estimator=hutchinson", "model.arch=linear",
+                image_shape=(1, 6, 6))  # fmt: skip
+    x, spread = torch.rand(1, 1, 6, 6), {}
+    for probes in (1, 16):
+        net.config.probes = probes
+        spread[probes] = torch.stack([net.contraction(x) for _ in range(150)]).std().item()
+    assert spread[16] == pytest.approx(spread[1] / 4, rel=0.25)
+
+
+def test_auto_estimates_for_convolutions_in_training_only(float64, images):
+    net, x = build("model=contractive", "model.latent_dim=6", *CONV), images[:3].double()
+    exact = jacobian_squared_norm(net.encode, x)
+    assert not torch.allclose(net.contraction(x), exact, rtol=1e-6)
+    torch.testing.assert_close(net.eval().contraction(x), exact, rtol=1e-9, atol=0)
 
 
 def test_tied_weights_are_the_encoders_transposed(images):
@@ -176,6 +225,39 @@ def test_dead_units_are_those_that_do_not_respond():
     code = torch.tensor([[0.1, 0.9, 0.5, 0.0], [0.1, 0.1, 0.505, 0.0]])
     found = net.diagnostics({"code": code})
     assert found["dead_units"] == 3 and found["mean_activation"].item() == pytest.approx(code.mean().item())
+
+
+def test_top_k_keeps_the_k_largest_of_each_image(images):
+    overrides = ["model=sparse", "model.penalty=topk", "model.code_activation=identity", "model.latent_dim=40"]
+    net = build(*overrides, "model.k=7", "model.k_evaluation=11")
+    full = net.encoder(images)
+    for k, mode in ((7, True), (11, False)):
+        code = net.train(mode).encode(images)
+        kept = code != 0
+        assert (kept.sum(1) == k).all() and torch.equal(code[kept], full[kept])
+        assert (full.masked_fill(kept, -torch.inf).amax(1) <= full.masked_fill(~kept, torch.inf).amin(1)).all()
+    assert "sparsity" not in net(images)
+
+
+def test_the_moving_average_has_its_value_and_the_batchs_gradient(images):
+    net = build("model=sparse", "model.latent_dim=6", "model.rho_hat=ema", "model.rho_decay=0.75", "model.rho=0.2")
+    code, moving = net.encode(images), torch.full((6,), 0.2)
+    for _ in range(3):
+        moving = 0.75 * moving + 0.25 * code.detach().mean(0)
+        rho_hat = net.mean_activation(code)
+        torch.testing.assert_close(rho_hat.detach(), moving)
+    gradient = torch.autograd.grad(rho_hat.sum(), code)[0]
+    torch.testing.assert_close(gradient, torch.full_like(code, 1 / len(code)))
+    assert torch.equal(net.state_dict()["moving.value"], net.moving.value)  # part of a checkpoint
+    net.eval()(images)
+    torch.testing.assert_close(net.moving.value, moving)  # evaluation leaves it alone
+
+
+def test_l0_counts_units_over_the_threshold():
+    net = build("model=sparse", "model.latent_dim=4")
+    found = net.diagnostics({"code": torch.tensor([[0.1, 0.9, 0.005, 0.0], [0.1, -0.1, 0.5, 0.0]])})
+    assert found["l0"].item() == 2.5 and found["dead_share"].item() == 0.5
+    assert net.findings(found) == [] if found["dead_units"] < 2 else "2 of 4 units are dead" in net.findings(found)[0]
 
 
 # --- denoising
@@ -262,3 +344,44 @@ def test_a_name_that_is_not_listed_is_not_imported():
         from aetrain import models
 
         models.build(config, None)
+
+
+@pytest.mark.parametrize(
+    ("model", "overrides"),
+    [
+        ("vae", ["model.likelihood=gaussian", "model.sigma_mode=optimal"]),
+        ("vae", ["model.likelihood=gaussian", "model.sigma_mode=learned"]),
+        ("vae", ["model.likelihood=continuous_bernoulli"]),
+        ("beta_vae", ["model.capacity=2"]),
+        ("iwae", ["model.k=3"]),
+        ("sparse", ["model.rho_hat=ema"]),
+        ("sparse", ["model.penalty=topk", "model.code_activation=identity", "model.k=2"]),
+        ("contractive", ["model.estimator=hutchinson"]),
+        ("contractive", ["model.arch=mlp", "model.hidden=[11]"]),
+    ],
+)
+def test_members_of_a_stack_are_as_if_alone(float64, model, overrides, images):
+    """What DESIGN asks of every model: two members under vmap, one pass each, equal values and gradients."""
+    nets = [build(f"model={model}", "model.latent_dim=6", *overrides, seed=seed) for seed in (1, 2)]
+    x = images[:8].double()
+    alone = []
+    for net in nets:
+        net = copy.deepcopy(net)
+        torch.manual_seed(4)
+        out = net(x)
+        out["loss"].mean().backward()
+        alone.append([*out.values(), *(p.grad for p in net.parameters()), *net.buffers()])
+    params, buffers = torch.func.stack_module_state(nets)
+    base = copy.deepcopy(nets[0])
+
+    def member(params, buffers):
+        return torch.func.functional_call(base, (params, buffers), (x,))
+
+    torch.manual_seed(4)
+    out = torch.func.vmap(member, randomness="same")(params, buffers)
+    out["loss"].mean(1).sum().backward()
+    for i, expected in enumerate(alone):
+        stacked = [*(v[i] for v in out.values()), *(params[n].grad[i] for n, _ in nets[i].named_parameters()),
+                   *(buffers[n][i] for n, _ in nets[i].named_buffers())]  # fmt: skip
+        for one, other in zip(stacked, expected, strict=True):
+            torch.testing.assert_close(one, other)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from aetrain.device import Precision
+from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.step import Latch, make_step
 from tests.conftest import build, compose
@@ -97,3 +98,32 @@ def test_bf16_computes_products_in_bf16_and_the_objective_in_fp32(images):
     for name in high:
         assert not torch.equal(low[name], high[name])
         torch.testing.assert_close(low[name], high[name], rtol=0.02, atol=0.05)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_the_latch_holds_under_a_gradient_scaler(images, skip):
+    """fp16's path, on the CPU: an infinite term that is only logged leaves the gradients finite."""
+    net, latch = build("model=ae", "model.hidden=[16]"), Latch(CPU, skip=skip)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3, fused=True)
+    precision = Precision("fp16", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0))
+    terms, logged = net.terms, 0.0
+    net.terms = lambda x, y=None: {**terms(x, y), "logged": torch.full((len(x),), logged)}
+    step = make_step(net, optimizer, precision, latch=latch)
+
+    def moved():
+        before = [p.detach().clone() for p in net.parameters()]
+        step(images)
+        return not all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+
+    assert moved()
+    logged = torch.inf
+    assert not moved() and latch.first_bad == 1
+    logged = 0.0
+    assert moved() is skip  # latched for good, or the bad step alone left out
+
+
+def test_skipped_steps_do_not_enter_the_means():
+    meters = Meters(skip=True)
+    for value in (1.0, torch.nan, 3.0):
+        meters.add({"loss": torch.tensor(value)})
+    assert meters.read("epoch") == {"loss": 2.0} and meters.read("interval") == {"loss": 2.0}

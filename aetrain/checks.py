@@ -1,0 +1,77 @@
+"""Tasks, objectives and schedules that cannot do what is asked of them: told before anything is written."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from aetrain.config import hparams, range_error
+from aetrain.errors import UserError
+from aetrain.schema import TASKS, VAE, Config, Schedule, total_steps
+from aetrain.training.schedules import factor
+
+
+def check_objective(config: Config) -> None:
+    """Raise a UserError for a task that does not fit the model, or a schedule that does not fit the run."""
+    task, model = config.task, config.model
+    if type(task) is not TASKS[task.name]:
+        raise UserError(f"task.name={task.name}: choose the task with task=…, its name follows")
+    if task.name == "linear":
+        check_linear(model)
+    if task.name == "classify":
+        if len(task.layers) > 1 and model.arch == "conv":
+            raise UserError(
+                "model.arch=conv: task=classify stacks layers on codes, which are no images; use linear or mlp"
+            )
+        for units in task.layers:
+            dataclasses.replace(model, latent_dim=units)  # checks the model's values against this size
+    if config.trainer.nll_samples and not isinstance(model, VAE):
+        raise UserError(
+            f"trainer.nll_samples={config.trainer.nll_samples}: model={model.name} has no density to sample from; "
+            "that takes model=vae, beta_vae or iwae"
+        )
+    steps, used = total_steps(config), hparams(model)
+    check_schedule("optimizer.schedule", config.optimizer.schedule, "lr", config.optimizer.lr, steps)
+    for name, schedule in vars(model.schedule).items():
+        if schedule.kind == "constant":
+            continue
+        if name not in used:
+            raise UserError(f"model.schedule.{name}.kind={schedule.kind}: model.{name} takes no part in this objective")
+        check_schedule(f"model.schedule.{name}", schedule, name, used[name], steps)
+        check_scheduled_range(model, name, schedule, used[name])
+
+
+def check_scheduled_range(model, name: str, schedule: Schedule, target: float) -> None:
+    """Raise a UserError for a schedule that takes an hparam out of the range that its dataclass declares."""
+    field = next(field for field in dataclasses.fields(model) if field.name == name)
+    for progress in (i / 1000 for i in range(1001)):
+        value = target * factor(schedule, progress)
+        if wrong := range_error(value, dict(field.metadata)):
+            raise UserError(
+                f"model.schedule.{name}.kind={schedule.kind}: takes model.{name} to {value:g} on its way, and {wrong}"
+            )
+
+
+def check_linear(model) -> None:
+    """Raise a UserError for a model whose closed form task=linear does not know."""
+    wanted = {"ae": "squared_error", "vae": "gaussian"}
+    fits = model.arch == "linear" and model.likelihood == wanted.get(model.name) and model.output == "identity"
+    if not fits or getattr(model, "tied", False) or getattr(model, "code_activation", "identity") != "identity":
+        raise UserError(
+            "task=linear: needs model=ae model.likelihood=squared_error or model=vae model.likelihood=gaussian, with "
+            "model.arch=linear model.output=identity and neither tied weights nor a code activation"
+        )
+
+
+def check_schedule(key: str, schedule: Schedule, name: str, target: float, steps: int) -> None:
+    """Raise a UserError for a schedule whose value never arrives at its target within a run of so many steps."""
+    if schedule.kind in ("linear", "cyclical") and not schedule.length <= 1:
+        what = "run" if schedule.kind == "linear" else "cycle"
+        raise UserError(
+            f"{key}.length={schedule.length}: the warm-up would be longer than the {what}, of which it is a fraction, "
+            f"and {name} would never reach {target:g}; give at most 1"
+        )
+    if schedule.kind == "cyclical" and (1 - schedule.length) * steps < schedule.cycles:
+        raise UserError(
+            f"{key}.cycles={schedule.cycles}: {steps} steps in so many cycles, {schedule.length:g} of each a warm-up, "
+            f"leave no step at {name}={target:g}; give fewer cycles or a smaller {key}.length"
+        )

@@ -1,0 +1,65 @@
+"""task=classify: autoencoders stacked greedily, then a classifier of their code, fine-tuned if wanted."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from pathlib import Path
+
+from aetrain import data, device
+from aetrain.classifier import Classifier, encoded, error_percent, fine_tune, softmax_regression
+from aetrain.console import number, table
+from aetrain.data import Splits
+from aetrain.models import Autoencoder
+from aetrain.run import Run
+from aetrain.tasks.stages import stage_config, stages
+
+log = logging.getLogger(__name__)
+
+
+def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> float:
+    """Stage by stage: an autoencoder on the images, one on its codes, and so on; softmax regression on the last code;
+    fine-tuning through all of it. Returns the last test error in percent."""
+    started = time.monotonic()
+    where = device.resolve(config.device)
+    splits = data.load(config.data, where)
+    task, metrics = config.task, {}
+    with stages(config, folder, where, resumed) as stage_by_stage, Run(folder, config, overrides).open() as out:
+        encoders: list[Autoencoder] = []
+        codes = splits
+        for i, units in enumerate(task.layers, start=1):
+            stage = stage_config(config, latent_dim=units)
+            if i > 1:  # codes are no pixels
+                stage = dataclasses.replace(stage, data=dataclasses.replace(config.data, binarization="none"))
+            training, found = stage_by_stage.train(f"layer{i}", stage, codes)
+            metrics |= {f"layer{i}/{tag}": value for tag, value in found.items() if tag.startswith(("test", "latent"))}
+            encoders.append(training.model.eval())
+            codes = _encoded(training.model, codes)
+        head = softmax_regression(codes.train, splits.n_classes, task.softmax_decay)
+        metrics["softmax/test_error"] = error_percent(Classifier([], head), codes.test)
+        log.info("softmax regression on the code: %s %% test errors", number(metrics["softmax/test_error"]))
+        if task.fine_tune:
+            metrics["fine_tuned/test_error"] = _fine_tuned(config, Classifier(encoders, head), splits)
+        out.log(0, 0, metrics)
+        out.finish(0, "done", metrics, time.monotonic() - started)
+    log.info("%s\n%s", table(f"test split, {len(splits.test):,} images:", metrics), folder)
+    return metrics.get("fine_tuned/test_error", metrics["softmax/test_error"])
+
+
+def _encoded(encoder: Autoencoder, splits: Splits) -> Splits:
+    parts = {name: encoded(encoder, getattr(splits, name)) for name in ("train", "val", "test")}
+    return Splits(**parts, n_classes=splits.n_classes)
+
+
+def _fine_tuned(config, classifier: Classifier, splits: Splits) -> float:
+    task = config.task
+
+    def say(epoch: int, error: float) -> None:
+        log.info("fine-tuning, epoch %d/%d: %s %% errors", epoch, task.fine_tune_epochs, number(error))
+
+    fine_tune(classifier, splits.train, splits.val, epochs=task.fine_tune_epochs, lr=task.fine_tune_lr,
+              batch_size=task.fine_tune_batch_size, decay=task.fine_tune_decay, seed=config.seed, say=say)  # fmt: skip
+    error = error_percent(classifier, splits.test)
+    log.info("fine-tuned: %s %% test errors", number(error))
+    return error

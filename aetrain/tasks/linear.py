@@ -1,0 +1,93 @@
+"""task=linear: a linear model against the closed form that it must find. PCA for an AE, probabilistic PCA for a VAE."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from pathlib import Path
+
+import torch
+
+from aetrain import data, device, models
+from aetrain.console import table
+from aetrain.data import Splits
+from aetrain.linear import PCA, gaussian_log_likelihood, linear_elbo, place
+from aetrain.run import Run
+from aetrain.tasks.stages import stage_config, stages
+from aetrain.training.evaluation import evaluate, importance_nll
+from aetrain.training.loop import Training
+
+log = logging.getLogger(__name__)
+
+
+def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> None:
+    """For every size of the code: the closed form's numbers, and with task.train those of a training beside them."""
+    started = time.monotonic()
+    where = device.resolve(config.device)
+    splits = data.load(config.data, where)
+    pca = PCA.of(splits.train.images)
+    metrics: dict[str, float] = {}
+    with stages(config, folder, where, resumed) as stage_by_stage, Run(folder, config, overrides).open() as out:
+        for k in config.task.code_sizes:
+            stage = stage_config(config, latent_dim=k)
+            found = closed_form(stage, splits, pca, where)
+            if config.task.train:
+                training, _ = stage_by_stage.train(f"k{k}", stage, splits)
+                found |= against_closed_form(training, pca)
+            metrics |= {f"k{k}/{name}": value for name, value in found.items()}
+            log.info(table(f"k = {k}:", found))
+        out.log(0, 0, metrics)
+        out.finish(0, "done", metrics, time.monotonic() - started)
+    log.info("%s", folder)
+
+
+def closed_form(config, splits: Splits, pca: PCA, where: torch.device) -> dict[str, float]:
+    """The closed form's own numbers, and those that this program's evaluation gives of a model placed there, in
+    float64."""
+    k = config.model.latent_dim
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        if config.model.likelihood == "gaussian":
+            config = stage_config(config, sigma_mode="fixed", sigma=math.sqrt(pca.noise(k)))
+        model = models.build(config.model, splits.facts()).to(where).double()
+        place(model, pca)
+        if not model.has_prior:
+            return {"pca_train": pca.minimum(k), "pca_test": _evaluated(model, config, splits.test.images)["recon"]}
+        images = splits.train.images
+        with torch.no_grad():
+            sigma = model.sigma
+            elbo = torch.cat([linear_elbo(model, sigma, data.to_unit(part)) for part in images.split(5000)]).mean()
+        return {
+            "ppca_log_likelihood": pca.log_likelihood(k),
+            "ppca_elbo": float(elbo),
+            "elbo_error": float(elbo) - pca.log_likelihood(k),
+            "ppca_nll": importance_nll(model, images[:1000], 64, config.seed),
+            "ppca_nll_exact": -gaussian_log_likelihood(model, float(sigma), PCA.of(images[:1000])),
+            "ppca_sigma": float(sigma),
+        }
+    finally:
+        torch.set_default_dtype(before)
+
+
+def against_closed_form(training: Training, pca: PCA) -> dict[str, float]:
+    """A trained model's numbers on the training images, and their distance from the closed form's."""
+    model, config, images = training.model, training.config, training.splits.train.images
+    k = config.model.latent_dim
+    terms = _evaluated(model, config, images)
+    angle = {"angle_degrees": pca.angle(model.decoder.layers[0].weight.detach())}
+    if model.has_prior:
+        return {"elbo": -terms["nelbo"], "gap_nats": pca.log_likelihood(k) + terms["nelbo"], **angle}
+    recon, total = terms["recon"], float(pca.values.sum())
+    return {
+        "train_recon": recon,
+        "excess_percent": 100 * (recon / pca.minimum(k) - 1),
+        "captured_percent": 100 * (total - recon) / (total - pca.minimum(k)),
+        **angle,
+    }
+
+
+def _evaluated(model, config, images) -> dict[str, float]:
+    precision = device.Precision.of("fp32", images.device)
+    return evaluate(model, images, config.trainer.eval_batch_size, config.seed, precision).terms
