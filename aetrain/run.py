@@ -27,7 +27,7 @@ APPENDED = ("metrics.jsonl", "events.out.tfevents.*")  # the files that grow; al
 
 
 class Run:
-    """Writes TensorBoard events, metrics.jsonl, grids and result.json below `folder`, once it is open. A context manager.
+    """Writes TensorBoard events, metrics.jsonl, grids and result.json below `folder`, once open. A context manager.
 
     Raises a UserError where another process writes into the folder.
     """

@@ -19,16 +19,19 @@ TERMS = {
     "contractive": {"recon", "contraction"},
     "vae": {"recon", "kl", "nelbo"},
     "beta_vae": {"recon", "kl", "nelbo"},
+    "iwae": {"iwae", "recon", "kl", "nelbo"},
 }
 HPARAMS = {"dae": {"corruption_level"}, "sparse": {"rho", "sparsity_weight", "weight_decay"},
            "contractive": {"contraction_weight"}, "beta_vae": {"beta"}}  # fmt: skip
-LATENT = {"sparse": {"mean_activation", "dead_units"}, "vae": {"active_units"}, "beta_vae": {"active_units"}}
+VARIATIONAL = {"active_units", "aggregate_kl"}
+LATENT = {"sparse": {"mean_activation", "dead_units", "dead_share", "l0"}, "vae": VARIATIONAL, "beta_vae": VARIATIONAL,
+          "iwae": VARIATIONAL}  # fmt: skip
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))
 def test_every_model_writes_the_whole_folder(small_run, model):
     run = small_run(f"model={model}")
-    samples = "samples" if "vae" in model else "samples_gaussian"
+    samples = "samples" if model in ("vae", "beta_vae", "iwae") else "samples_gaussian"
 
     # config.yaml: plain data
     config = yaml.safe_load((run / "config.yaml").read_text())

@@ -19,6 +19,11 @@ from aetrain.files import write_atomically
 from aetrain.resume import MAY_CHANGE
 
 FORMAT = 1
+# What zipfile and torch raise for files that are damaged or of another kind.
+DAMAGED = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, RuntimeError, KeyError, IndexError,
+    ValueError, TypeError, AttributeError, AssertionError,
+)  # fmt: skip
 # What resuming reads, and its kind.
 KINDS = {
     "config": dict, "overrides": list, "position": dict, "machine": dict,
@@ -56,8 +61,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except pickle.UnpicklingError as error:
         raise UserError(f"{path}: refused, it holds more than tensors and plain data (or is damaged)") from error
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error, struct.error, KeyError, IndexError,
-            ValueError, TypeError, AttributeError, AssertionError) as error:  # fmt: skip
+    except DAMAGED as error:
         raise UserError(f"{path}: damaged or not a checkpoint of aetrain; use another one") from error
     if not isinstance(content, dict) or {"format", "config", "model", "step"} - content.keys():
         raise UserError(f"{path}: not a checkpoint of aetrain")
