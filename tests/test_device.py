@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from aetrain.device import cpu_quota, resolve
+from aetrain.device import cpu_quota, default_threads, resolve
 from tests.conftest import compose
 
 
@@ -31,11 +31,13 @@ def test_a_container_s_quota_is_respected_at_every_level(tmp_path, monkeypatch, 
 
 def test_threads_as_given_and_by_default_no_more_than_allowed(monkeypatch):
     before = torch.get_num_threads()
+    monkeypatch.setattr("aetrain.device.cpu_quota", lambda: 2)
     try:
-        resolve(compose("device=cpu", "device.threads=3").device)
-        assert torch.get_num_threads() == 3
-        monkeypatch.setattr("aetrain.device.cpu_quota", lambda: 2)
-        resolve(compose("device=cpu").device)
-        assert torch.get_num_threads() == 2
+        torch.set_num_threads(8)
+        default_threads.cache_clear()
+        for given, expected in (("3", 3), ("null", 2), ("1", 1), ("null", 2)):  # one run leaves nothing to the next
+            resolve(compose("device=cpu", f"device.threads={given}").device)
+            assert torch.get_num_threads() == expected
     finally:
         torch.set_num_threads(before)
+        default_threads.cache_clear()
