@@ -8,7 +8,7 @@ train: $(VENV)/.installed          ## train the default model on MNIST; ARGS="mo
 	$(BIN)/aetrain $(ARGS)
 
 test: $(VENV)/.installed           ## the test suite; ARGS="-k mnist" selects
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-faults: $(VENV)/.installed    ## 30 SIGKILLs over the six models, in under 10 minutes
 	$(BIN)/python -m pytest -s --kills=30 tests/test_faults.py
