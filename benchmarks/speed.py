@@ -217,12 +217,11 @@ def show(row: dict) -> str:
 
 def losses_per_epoch(epochs: int) -> list[dict]:
     """The training loss per image of each epoch, in nats, of the textbook loop and of aetrain on the same images."""
-    config = compose("model=vae")
+    config = compose("model=vae", "data.val_size=0")
     where = device.resolve(config.device)
     splits = data.load(config.data, where)
     torch.manual_seed(config.seed)
-    order = torch.randperm(60_000)[: len(splits.train)]  # as many images as aetrain trains on
-    textbook = Textbook(TextbookVAE(), config.trainer.batch_size, where, order)
+    textbook = Textbook(TextbookVAE(), config.trainer.batch_size, where, torch.arange(len(splits.train)))
     ours, found = Ours(config, splits, where), []
     steps = ours.batches.per_epoch
     for epoch in range(1, epochs + 1):
