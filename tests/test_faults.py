@@ -46,7 +46,7 @@ def training_has_begun(process, run, after):
 
 def models(config):
     kills = config.getoption("--kills")
-    return [(m, -(-kills // len(MODELS))) for m in sorted(MODELS)] if kills else [("vae", 2)]
+    return [(m, -(-kills // len(MODELS))) for m in sorted(MODELS)] if kills else [("vae", 1)]
 
 
 def pytest_generate_tests(metafunc):

@@ -201,7 +201,7 @@ def test_generated_config_files_never_give_a_traceback(aetrain, pristine, monkey
     def composed(*_):
         raise UserError("sound after all")
 
-    monkeypatch.setattr("aetrain.tasks.run_task", composed)
+    monkeypatch.setattr("aetrain.cli._hydra_main", composed)
     folder = aetrain.folder / "generated"
     folder.mkdir(exist_ok=True)
     config = yaml.safe_load((pristine / "config.yaml").read_text())

@@ -9,7 +9,7 @@ import yaml
 from tests.conftest import SMALL
 from tests.test_resume import Killed, assert_identical, kill_at, result  # noqa: F401
 
-LINE = ["-m", "model=beta_vae", "model.beta=1,4,10", *SMALL]
+LINE = ["-m", "model=beta_vae", "model.beta=1,4", *SMALL]
 
 
 def members(folder):
@@ -20,9 +20,9 @@ def test_members_are_named_by_their_overrides_and_differ_by_them(aetrain):
     code, _, err = aetrain(*LINE, "hydra.sweep.dir=sweep")
     assert code == 0, err
     found = members(aetrain.folder / "sweep")
-    assert [p.name.split(",")[0] for p in found] == ["0_model.beta=1", "1_model.beta=4", "2_model.beta=10"]
-    assert [yaml.safe_load((p / "config.yaml").read_text())["model"]["beta"] for p in found] == [1, 4, 10]
-    assert len({result(p)["config_hash"] for p in found}) == 3
+    assert [p.name.split(",")[0] for p in found] == ["0_model.beta=1", "1_model.beta=4"]
+    assert [yaml.safe_load((p / "config.yaml").read_text())["model"]["beta"] for p in found] == [1, 4]
+    assert len({result(p)["config_hash"] for p in found}) == 2
 
 
 def test_a_member_equals_the_same_command_alone(aetrain):
