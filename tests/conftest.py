@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from omegaconf import OmegaConf
 
 from aetrain import models, schema
 from aetrain.cli import CONF, check, main, member_name
+from aetrain.data import mnist
 from aetrain.models import Facts
 
 SMALL = ["data.limit=300", "trainer.batch_size=50", "trainer.log_every=2", "trainer.max_steps=6", "device=cpu"]
@@ -81,10 +83,14 @@ def float64():
     torch.set_default_dtype(torch.float32)
 
 
+_read_once = functools.cache(mnist.load)  # a quarter of a small run's time is reading and checking the files
+
+
 @pytest.fixture
 def aetrain(tmp_path, monkeypatch, capfd):
     """Run a command line in an empty folder; returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mnist, "load", _read_once)
 
     def run(*argv: str):
         code = main(list(argv))
