@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Iterable
 
 from aetrain.config import hparams, range_error
 from aetrain.errors import UserError
@@ -38,6 +40,30 @@ def check_objective(config: Config) -> None:
             raise UserError(f"model.schedule.{name}.kind={schedule.kind}: model.{name} takes no part in this objective")
         check_schedule(f"model.schedule.{name}", schedule, name, used[name], steps)
         check_scheduled_range(model, name, schedule, used[name])
+
+
+def check_metric(config: Config, swept: Iterable[str] = ()) -> None:
+    """Raise a UserError for a trainer.objective_metric that must not choose between runs: of the test split, or one
+    that contains a value that they differ in. swept: the dotted keys of those values."""
+    metric = config.trainer.objective_metric
+    if metric is None:
+        return
+    told = f"trainer.objective_metric={metric}"
+    if not re.fullmatch(r"(train|val|latent)/\w+", metric):
+        reason = "the test split is for the end, not for choosing" if metric.startswith("test/") else "no such metric"
+        raise UserError(f"{told}: {reason}; give one of the validation split, as in trainer.objective_metric=val/recon")
+    if metric.startswith(("val/", "latent/")) and not config.data.val_size:
+        raise UserError(f"{told}: needs validation images; give data.val_size=10000")
+    declared = {f"model.{field.name}" for field in dataclasses.fields(config.model) if field.metadata.get("hparam")}
+    # A likelihood in nats and the corruption of an input leave the losses comparable.
+    objective = {"model", *declared} - {"model.sigma", "model.corruption_level"}
+    contents = {"loss": objective, "sparsity": {"model.rho"}, "capacity": {"model.capacity"}}
+    for key in swept:
+        if re.sub(r"^model\.schedule\.(\w+).*", r"model.\1", key) in contents.get(metric.partition("/")[2], ()):
+            raise UserError(
+                f"{told}: contains {key}, which the sweep changes, so that its values do not compare; "
+                "leave it out for val/nelbo or val/recon"
+            )
 
 
 def check_scheduled_range(model, name: str, schedule: Schedule, target: float) -> None:

@@ -170,7 +170,9 @@ def flatten(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
 
 
 # What may differ between two runs whose numbers are the same.
-_NOT_HASHED = re.compile(r"(data\.root|resume|checkpoint|trainer\.(log_every|checkpoint_\w+|grid_epochs))$")
+_NOT_HASHED = re.compile(
+    r"(data\.root|resume|checkpoint|trainer\.(log_every|checkpoint_\w+|grid_epochs|objective_metric))$"
+)
 
 
 def config_hash(config: Any) -> str:

@@ -5,17 +5,44 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
+
+# Which member of a sweep the lines are about, where several are trained at once.
+_subject: ContextVar[str | None] = ContextVar("subject", default=None)
+
+
+@contextmanager
+def about(member: str) -> Iterator[None]:
+    """Within: log lines are about this member."""
+    token = _subject.set(member)
+    try:
+        yield
+    finally:
+        _subject.reset(token)
+
+
+class OnlyAbout(logging.Filter):
+    """Lets the lines about one member pass, and those about none in particular."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return _subject.get() in (None, self.name)
+
+
+def labelled(member: str, text: str) -> str:
+    """Every line of a text behind the member's name."""
+    return "\n".join(f"[{member}] {line}" for line in text.split("\n"))
 
 
 class ConsoleHandler(logging.Handler):
     """Writes to whatever sys.stdout is at the moment, so that lines appear above a running progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        text, member = self.format(record), _subject.get()
         with suppress(BrokenPipeError):  # the reader of a pipe has left; the run goes on and its log has every line
-            print(self.format(record), file=sys.stdout, flush=True)
+            print(labelled(member, text) if member else text, file=sys.stdout, flush=True)
 
 
 def number(value: float) -> str:

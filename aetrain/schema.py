@@ -45,6 +45,9 @@ def scheduled(cls: type) -> type:
     node = dataclasses.make_dataclass(
         f"{cls.__name__}Schedules", [(name, Schedule, field(default_factory=Schedule)) for name in names]
     )
+    # Members of a sweep are sent to other processes, where pickle looks the class up by its name.
+    node.__module__ = __name__
+    globals()[node.__name__] = node
     return dataclasses.make_dataclass(
         cls.__name__,
         [("schedule", node, field(default_factory=node))],
@@ -227,6 +230,7 @@ class Trainer:
     compile: bool = setting()
     cuda_graph: bool = setting()
     nll_samples: int = setting(min=0)
+    objective_metric: Optional[str] = setting()
 
 
 @dataclass

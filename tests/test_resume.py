@@ -262,8 +262,8 @@ def test_a_signal_ends_the_run_with_a_checkpoint(aetrain, monkeypatch, number, c
     assert aetrain(*LINE, "hydra.run.dir=reference")[0] == 0
     log_interval = loop.Training.log_interval
 
-    def signalled(self, bar):
-        log_interval(self, bar)
+    def signalled(self):
+        log_interval(self)
         if self.step == 9:
             os.kill(os.getpid(), number)
 
@@ -282,8 +282,8 @@ def test_sigusr1_writes_a_checkpoint_and_goes_on(aetrain, monkeypatch):
     log_interval, steps = loop.Training.log_interval, []
     save = loop.Training.save
 
-    def signalled(self, bar):
-        log_interval(self, bar)
+    def signalled(self):
+        log_interval(self)
         if self.step == 9:
             os.kill(os.getpid(), signal.SIGUSR1)
 

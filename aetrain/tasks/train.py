@@ -14,14 +14,17 @@ from typing import Any
 import torch
 
 from aetrain import data, device, models
+from aetrain.config import suggest
 from aetrain.console import table
 from aetrain.data import Splits
-from aetrain.errors import AetrainError, Interrupted, RunFailed
+from aetrain.errors import AetrainError, Interrupted, RunFailed, UserError
 from aetrain.run import Run
 from aetrain.schema import total_steps
 from aetrain.training import checkpoint
-from aetrain.training.loop import Training, stays_stopped
+from aetrain.training.evaluation import evaluate
+from aetrain.training.loop import Training
 from aetrain.training.signals import Requests, listening
+from aetrain.training.state import restore, stays_stopped
 
 log = logging.getLogger(__name__)
 
@@ -29,29 +32,38 @@ OUT_OF_MEMORY = re.compile(r"allocate memory|out of memory|ALLOC_FAILED")
 
 
 def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> float | None:
-    """Train into `folder`, or go on where its last checkpoint ends. Returns val/nelbo where the model has one, else
-    val/recon, or None without validation."""
+    """Train into `folder`, or go on where its last checkpoint ends. Returns the objective metric."""
     with explained(config, folder), listening() as requests:
         where = device.resolve(config.device)
         state = load_state(config, folder) if resumed else None
         if state and is_done(config, folder, state):
             log.info("nothing to do: %s is done (%d steps); trainer.epochs=… would continue it", folder, state["step"])
-            return None
+            return objective(config, json.loads((folder / "result.json").read_text())["metrics"])
         splits = data.load(config.data, where)
         training, metrics = fit(config, folder, overrides, splits, where, requests, state)
+        tell(training, metrics)
         requests.answer("the end", folder)
-    tested = {tag: value for tag, value in metrics.items() if tag.startswith(("test/", "latent/"))}
-    for finding in training.model.findings(training.tested.diagnostics):
-        log.info(finding)
-    log.info("%s\n%s", table(f"test split, {len(splits.test):,} images:", tested), folder)
-    return metrics.get("val/nelbo", metrics.get("val/recon"))
+    return objective(config, metrics)
 
 
 def fit(config, folder: Path, overrides: list[str], splits: Splits, where: torch.device, requests: Requests,
         state: dict[str, Any] | None = None) -> tuple[Training, dict[str, float]]:  # fmt: skip
     """Train a model on `splits` into `folder`, from a checkpoint's state if given; returns the training and its last
     metrics, the test split's among them. Raises RunFailed or Interrupted, after writing down why."""
-    started = time.monotonic()
+    with started(config, folder, overrides, splits, where, requests, state) as training:
+        try:
+            training.fit()
+            return training, conclude(training)
+        except (AetrainError, Interrupted) as error:
+            write_off(training, error)
+            raise
+
+
+@contextmanager
+def started(config, folder: Path, overrides: list[str], splits: Splits, where: torch.device, requests: Requests,
+            state: dict[str, Any] | None, stacked: bool = False) -> Iterator[Training]:  # fmt: skip
+    """A training that is ready to make its next step, with its folder open and locked until the end of the block."""
+    began = time.monotonic()
     if state:
         overrides = [*state["overrides"], *(o for o in overrides if o not in state["overrides"])]
     torch.manual_seed(config.seed)
@@ -62,30 +74,67 @@ def fit(config, folder: Path, overrides: list[str], splits: Splits, where: torch
         f"{where} in {config.device.precision}"
     )
     with Run(folder, config, overrides) as out:
-        training = Training(config, model, splits, out, where, requests)
+        training = Training(config, model, splits, out, where, requests, stacked)
         if state:
-            training.restore(state)  # before anything of what was there is changed: the checkpoint may not fit
-            started -= state["seconds"]
-        training.started = started
+            restore(training, state)  # before anything of what was there is changed: the checkpoint may not fit
+            began -= state["seconds"]
+        training.started = began
+        if config.trainer.objective_metric:
+            objective(config, _every_metric(training))  # refused now, not after hours
         out.open(state and state["position"])
-        try:
-            training.fit()
-            metrics = training.test()
-        except (AetrainError, Interrupted) as error:
-            status = "interrupted" if isinstance(error, Interrupted) else "failed"
-            seconds = time.monotonic() - started
-            with suppress(OSError):  # a full disk may be the very reason
-                out.finish(training.step, status, training.last_metrics, seconds, reason=str(error))
-            raise
-        per_unit = {
-            name: [round(float(v), 6) for v in value]
-            for name, value in training.tested.diagnostics.items()
-            if value.shape == (config.model.latent_dim,)
-        }
-        skipped = {"skipped_steps": training.skipped_steps()} if config.trainer.on_nonfinite == "skip" else {}
-        out.finish(training.step, "done", metrics, time.monotonic() - started, best=training.best_epoch(),
-                   latent=per_unit, **skipped)  # fmt: skip
-    return training, metrics
+        yield training
+
+
+def conclude(training: Training) -> dict[str, float]:
+    """Test a training that has come to its end and write result.json; returns the last metrics."""
+    config, metrics = training.config, training.test()
+    per_unit = {
+        name: [round(float(v), 6) for v in value]
+        for name, value in training.tested.diagnostics.items()
+        if value.shape == (config.model.latent_dim,)
+    }
+    skipped = {"skipped_steps": training.skipped_steps()} if config.trainer.on_nonfinite == "skip" else {}
+    training.run.finish(training.step, "done", metrics, time.monotonic() - training.started,
+                        best=training.best_epoch(), latent=per_unit, **skipped)  # fmt: skip
+    return metrics
+
+
+def write_off(training: Training, error: AetrainError | Interrupted) -> None:
+    """result.json of a training that has not come to its end."""
+    status = "interrupted" if isinstance(error, Interrupted) else "failed"
+    seconds = time.monotonic() - training.started
+    with suppress(OSError):  # a full disk may be the very reason
+        training.run.finish(training.step, status, training.last_metrics, seconds, reason=str(error))
+
+
+def tell(training: Training, metrics: dict[str, float]) -> None:
+    """What a person wants to know at the end."""
+    for finding in training.model.findings(training.tested.diagnostics):
+        log.info(finding)
+    tested = {tag: value for tag, value in metrics.items() if tag.startswith(("test/", "latent/"))}
+    title = f"test split, {len(training.splits.test):,} images:"
+    log.info("%s\n%s", table(title, tested), training.run.folder)
+
+
+def objective(config, metrics: dict[str, float]) -> float | None:
+    """What a sweeper minimises: trainer.objective_metric; by default val/nelbo where the model has one, else val/recon.
+    None without validation images. Raises a UserError for a metric that this run does not have."""
+    wanted = config.trainer.objective_metric
+    if wanted is None:
+        return metrics.get("val/nelbo", metrics.get("val/recon"))
+    if wanted not in metrics:
+        raise UserError(f"trainer.objective_metric={wanted}: this run has no such metric; {suggest(wanted, metrics)}")
+    return metrics[wanted]
+
+
+def _every_metric(training: Training) -> dict[str, float]:
+    """The metrics that the run will have, with the values of a few images."""
+    few = (training.splits.val if len(training.splits.val) else training.splits.train).images[:2]
+    found = evaluate(training.model, few, len(few), 0, training.precision)
+    values = {f"train/{name}": value for name, value in found.terms.items()}
+    if len(training.splits.val):
+        values |= {f"val/{name}": value for name, value in found.terms.items()}
+    return values | {f"latent/{name}": float(v) for name, v in found.diagnostics.items() if v.ndim == 0}
 
 
 def load_state(config, folder: Path) -> dict[str, Any] | None:

@@ -37,8 +37,18 @@ def save(path: Path, content: dict[str, Any]) -> None:
     """Write atomically; the checkpoint that was there stays until the new one is on the disk. Raises OSError."""
     buffer = io.BytesIO()
     versions = {"aetrain": __version__, "torch": str(torch.__version__)}
-    torch.save({"format": FORMAT, "versions": versions, **content}, buffer)
+    torch.save(_own_storage({"format": FORMAT, "versions": versions, **content}), buffer)
     write_atomically(path, buffer.getbuffer())
+
+
+def _own_storage(node: Any) -> Any:
+    """The same tree with every view copied: of a view, a member's row of a stack say, torch.save writes all that the
+    storage behind it holds."""
+    if isinstance(node, torch.Tensor):
+        return node.clone() if node.untyped_storage().nbytes() > node.nbytes else node
+    if isinstance(node, dict):
+        return {key: _own_storage(value) for key, value in node.items()}
+    return [_own_storage(value) for value in node] if isinstance(node, list) else node
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

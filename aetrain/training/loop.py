@@ -5,21 +5,19 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import Any
 
 import torch
 
-from aetrain.config import plain
 from aetrain.console import ProgressBar, number
 from aetrain.data import Splits
 from aetrain.device import Precision
-from aetrain.errors import RunFailed, UserError
+from aetrain.errors import RunFailed
 from aetrain.grids import make_grids
 from aetrain.models import Autoencoder
 from aetrain.noise import mix
 from aetrain.run import Run
 from aetrain.schema import total_steps
-from aetrain.training import checkpoint
+from aetrain.training import checkpoint, state
 from aetrain.training.batches import Batches
 from aetrain.training.evaluation import Evaluation, evaluate, importance_nll
 from aetrain.training.meters import Meters
@@ -34,16 +32,11 @@ log = logging.getLogger(__name__)
 SMALLEST_SCALE = 1e-4  # of the fp16 gradient scaler, which starts at 65536 and halves at every overflow
 
 
-def stays_stopped(state: dict[str, Any], config) -> bool:
-    """Whether early stopping ended the checkpoint's run, and would again with the configuration's patience."""
-    patience = config.trainer.patience
-    return state["stopped_early"] and patience is not None and state["epoch"] - state["best"]["epoch"] >= patience
-
-
 class Training:
-    """A model in training: the loop, and the state that a checkpoint holds."""
+    """A model in training. What a checkpoint holds of it: see state.py."""
 
-    def __init__(self, config, model: Autoencoder, splits: Splits, run: Run, device: torch.device, requests: Requests):
+    def __init__(self, config, model: Autoencoder, splits: Splits, run: Run, device: torch.device, requests: Requests,
+                 stacked: bool = False):  # fmt: skip
         self.requests = requests
         self.config, self.model, self.splits, self.run, self.device = config, model, splits, run, device
         trainer = config.trainer
@@ -51,12 +44,12 @@ class Training:
         graphed = trainer.cuda_graph and device.type == "cuda"
         if trainer.cuda_graph and not graphed:
             log.info("trainer.cuda_graph=true: there is no GPU here, steps run eagerly")
-        self.optimizer = build_optimizer(config.optimizer, model, capturable=graphed)
+        self.optimizer = build_optimizer(config.optimizer, model, capturable=graphed, stacked=stacked)
         self.batches = Batches(splits.train, trainer.batch_size, config.seed, config.data.binarization == "dynamic")
         self.total_steps = total_steps(config)
         self.scheduler = Scheduler(config, model, self.optimizer, self.total_steps)
         self.latch = Latch(device, skip=trainer.on_nonfinite == "skip")
-        forward = compiled(model) if trainer.compile else model
+        forward = compiled(model) if trainer.compile and not stacked else model
         step = make_step(forward, self.optimizer, self.precision, trainer.clip_norm, self.latch)
         self.do_step = (Graphed if graphed else eager)(step, self.batches)
         self.meters = Meters(skip=self.latch.skip)
@@ -65,46 +58,72 @@ class Training:
         self.stopped_early = False
         self.last_metrics: dict[str, float] = {}
         self.tested: Evaluation | None = None  # after test()
-        self._first_step = 0  # of this process: the latch counts from here
+        self.bar: ProgressBar | None = None
+        self.first_step = 0  # of this process: the latch counts from here
         self._mark = (0, time.perf_counter())  # step and time of the last speed measurement
         self._saved_at = self.started = time.monotonic()
-        self._skipped_before = 0  # steps left out before this process
+        self.skipped_before = 0  # steps left out before this process
 
     # --- the loop
 
     def fit(self) -> None:
         """Train from the current step to the end, or until a signal, early stopping or a number that is none."""
-        trainer = self.config.trainer
-        if self.step == 0:
-            self.save("last")
-            self.validate()
-        self._first_step = self.step
-        self._mark = (self.step, time.perf_counter())
-        with ProgressBar(self.total_steps, self.step, trainer.epochs) as bar:
-            while self.step < self.total_steps and not self.stopped_early:
+        self.begin()
+        with ProgressBar(self.total_steps, self.step, self.config.trainer.epochs) as self.bar:
+            while not self.finished:
                 self.scheduler.apply(self.step)
                 self.meters.add(self.do_step(self.step))
                 self.step += 1
-                bar.advance(self.step, math.ceil(self.epoch))
-                if self.step % trainer.log_every == 0:
-                    self.log_interval(bar)
-                if self.step % self.batches.per_epoch == 0 or self.step == self.total_steps:
-                    self.end_epoch()
-                if self.requests or self._checkpoint_due():
+                self.bar.advance(self.step, math.ceil(self.epoch))
+                if self.is_due():
+                    self.look()
+                if self.requests:
                     self.save("last")
                     self.requests.answer(f"step {self.step}", self.run.folder)
+
+    def begin(self) -> None:
+        """Before the first step of this process."""
+        if self.step == 0:
+            self.save("last")
+            self.validate()
+        self.first_step = self.step
+        self._mark = (self.step, time.perf_counter())
+
+    @property
+    def finished(self) -> bool:
+        return self.stopped_early or self.step >= self.total_steps
+
+    def is_due(self) -> bool:
+        """Whether there is something to `look` at after this step."""
+        trainer, step = self.config.trainer, self.step
+        return (
+            step % trainer.log_every == 0
+            or step % self.batches.per_epoch == 0
+            or step == self.total_steps
+            or self._checkpoint_due()
+        )
+
+    def look(self) -> None:
+        """What is due after a step: a log row, the end of an epoch, a checkpoint."""
+        if self.step % self.config.trainer.log_every == 0:
+            self.log_interval()
+        if self.step % self.batches.per_epoch == 0 or self.step == self.total_steps:
+            self.end_epoch()
+        if self._checkpoint_due():
+            self.save("last")
 
     @property
     def epoch(self) -> float:
         """Epochs done, with their fraction."""
         return self.step / self.batches.per_epoch
 
-    def log_interval(self, bar: ProgressBar) -> None:
+    def log_interval(self) -> None:
         """Means since the last log point to TensorBoard and metrics.jsonl."""
         self.check_finite()
         means = self.meters.read("interval")
         speed = self._images_per_second()
-        bar.terms({name: value for name, value in means.items() if name != "grad_norm"}, speed)
+        if self.bar:
+            self.bar.terms({name: value for name, value in means.items() if name != "grad_norm"}, speed)
         self.run.log(
             self.step,
             self.epoch,
@@ -211,7 +230,7 @@ class Training:
         names = [*self.model_terms(), "the gradient's norm"]
         name = next(name for name, is_bad in zip(names, bad, strict=False) if is_bad)
         raise RunFailed(
-            f"diverged: {name} was not finite at step {self._first_step + first_bad + 1} (optimizer.lr="
+            f"diverged: {name} was not finite at step {self.first_step + first_bad + 1} (optimizer.lr="
             f"{self.config.optimizer.lr}, device.precision={self.config.device.precision}); no update was made from "
             "there on; try a smaller optimizer.lr, trainer.clip_norm=1 or device.precision=fp32. "
             f"The state before it: {self.run.folder}/checkpoints/last.pt"
@@ -219,7 +238,7 @@ class Training:
 
     def skipped_steps(self) -> int:
         """Steps that trainer.on_nonfinite=skip has left out."""
-        return self._skipped_before + int(self.latch.bad_steps)
+        return self.skipped_before + int(self.latch.bad_steps)
 
     def best_epoch(self) -> dict[str, float] | None:
         """val/loss and number of the best epoch; None where nothing was validated."""
@@ -233,7 +252,7 @@ class Training:
         self._mark = (self.step, now := time.perf_counter())
         return (self.step - step) * self.config.trainer.batch_size / max(now - since, 1e-9)
 
-    # --- state
+    # --- checkpoints
 
     def _checkpoint_due(self) -> bool:
         return time.monotonic() - self._saved_at > 60 * self.config.trainer.checkpoint_minutes
@@ -241,64 +260,6 @@ class Training:
     def save(self, name: str) -> None:
         """Write checkpoints/<name>.pt, unless the numbers have gone wrong."""
         self.check_finite()
-        checkpoint.save(self.run.folder / "checkpoints" / f"{name}.pt", self.state_dict())
+        checkpoint.save(self.run.folder / "checkpoints" / f"{name}.pt", state.capture(self))
         if name == "last":
             self._saved_at = time.monotonic()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that a run needs to go on, in plain containers."""
-        scaler, cuda = self.precision.scaler, self.device.type == "cuda"
-        return {
-            "config": plain(self.config),
-            "overrides": list(self.run.overrides),
-            "position": self.run.position(),
-            "machine": self.machine(),
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": scaler.state_dict() if scaler else None,
-            "rng": {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state(self.device) if cuda else None},
-            "meters": self.meters.state_dict(),
-            "step": self.step,
-            "total_steps": self.total_steps,
-            "epoch": self.epoch,
-            "seconds": time.monotonic() - self.started,
-            "skipped": self.skipped_steps(),
-            "best": dict(self.best),
-            "stopped_early": self.stopped_early,
-            "metrics": dict(self.last_metrics),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint's state, as if the run had never stopped. Raises a UserError if it does not fit."""
-        fresh = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
-        try:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            if self.precision.scaler and state["scaler"]:
-                self.precision.scaler.load_state_dict(state["scaler"])
-            self.meters.load_state_dict(state["meters"], self.device)
-            self.step, self._skipped_before = state["step"], state["skipped"]
-            self.best = {"val/loss": float(state["best"]["val/loss"]), "epoch": int(state["best"]["epoch"])}
-            self.last_metrics = {tag: float(value) for tag, value in state["metrics"].items()}
-            self.stopped_early = stays_stopped(state, self.config)
-            torch.set_rng_state(state["rng"]["cpu"])
-            if self.device.type == "cuda" and state["rng"]["cuda"] is not None:
-                torch.cuda.set_rng_state(state["rng"]["cuda"], self.device)
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"{self.run.folder}/checkpoints/last.pt: does not fit this run ({reason})") from error
-        for group, values in zip(self.optimizer.param_groups, fresh, strict=True):
-            group.update(values)  # the configuration is their only source; it may have been changed on resuming
-        if (here := self.machine()) != state["machine"]:
-            log.warning("warning: resumed on %s, was %s: results agree, but not to the bit", here, state["machine"])
-        if state["total_steps"] != self.total_steps and self.scheduler.active:
-            log.warning(
-                "warning: a schedule was laid out for %d steps and is for %d from here on: the end differs from that "
-                "of a run of this length", state["total_steps"], self.total_steps,
-            )  # fmt: skip
-        log.info("resumed at step %d of %d", self.step, self.total_steps)
-
-    def machine(self) -> dict[str, Any]:
-        """What the bits of a result depend on beside configuration and seed."""
-        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
-        return {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "device": name}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,37 +14,51 @@ WINDOWS = ("interval", "epoch")  # since the last log point, since the epoch beg
 
 class Meters:
     """Sums of every step's values over two windows, in float64, and the number of steps behind them as the last
-    element. skip: steps with a value that is not finite are left out, as the optimizer leaves them out."""
+    element. skip: steps with a value that is not finite are left out, as the optimizer leaves them out.
+
+    For a stack of K members every value is (K,), and so every window (K, values + 1): see `share`."""
 
     def __init__(self, skip: bool = False) -> None:
         self.names: list[str] = []
         self._skip = skip
-        self._sums: dict[str, Tensor | None] = dict.fromkeys(WINDOWS)
+        self._sums: dict[str, Tensor] = {}
 
     def add(self, values: dict[str, Tensor]) -> None:
-        """values: 0-D tensors, the same names at every step."""
+        """values: 0-D tensors, or (K,), the same names at every step."""
         self.names = list(values)
-        row = torch.stack(list(values.values())).double()
-        row = torch.cat([row, torch.ones_like(row[:1])])
+        row = torch.stack(list(values.values()), dim=-1).double()
+        row = torch.cat([row, torch.ones_like(row[..., :1])], dim=-1)
         if self._skip:
-            row = torch.where(torch.isfinite(row).all(), row, 0.0)
-        for window, sums in self._sums.items():
-            self._sums[window] = row if sums is None else sums + row
+            row = torch.where(torch.isfinite(row).all(-1, keepdim=True), row, 0.0)
+        for window in WINDOWS:
+            if window in self._sums:
+                self._sums[window] += row
+            else:
+                self._sums[window] = row.clone()
 
     def read(self, window: str) -> dict[str, float]:
-        """The window's means, copied to the host at once; the window starts again. Empty if nothing was added, NaN if
-        every step was left out."""
-        sums = self._sums[window]
-        if sums is None:
+        """The window's means, copied to the host at once; the window starts again. Empty if nothing was ever added,
+        NaN if every step was left out."""
+        if window not in self._sums:
             return {}
-        *totals, count = sums.tolist()
-        self._sums[window] = None
+        *totals, count = self._sums[window].tolist()
+        self._sums[window].zero_()
         return {name: total / count if count else math.nan for name, total in zip(self.names, totals, strict=True)}
+
+    def share(self, members: Sequence[Meters]) -> None:
+        """Make each of the K members the view of its row: what is added here, they read. Steps that they have counted
+        so far, all of them or none, are taken over."""
+        for window in WINDOWS:
+            if all(window in member._sums for member in members):
+                self._sums[window] += torch.stack([member._sums[window] for member in members])
+            for k, member in enumerate(members):
+                member.names = self.names
+                member._sums[window] = self._sums[window][k]
 
     def state_dict(self) -> dict[str, Any]:
         return {"names": list(self.names), "sums": dict(self._sums)}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
         self.names = list(state["names"])
-        sums = {window: state["sums"][window] for window in WINDOWS}
-        self._sums = {window: None if value is None else value.to(device) for window, value in sums.items()}
+        sums = {window: state["sums"].get(window) for window in WINDOWS}
+        self._sums = {window: value.to(device) for window, value in sums.items() if value is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 log = logging.getLogger(__name__)
 
 
-def build_optimizer(config, model: nn.Module, capturable: bool = False) -> torch.optim.Optimizer | Fused:
+def build_optimizer(config, model: nn.Module, capturable: bool = False,
+                    stacked: bool = False) -> torch.optim.Optimizer | Fused:  # fmt: skip
     """An optimizer over torch's fused kernels: one pass over all parameters, and updates that a `found_inf` tensor
     suppresses without the host looking at it (see step.py).
 
@@ -19,11 +21,12 @@ def build_optimizer(config, model: nn.Module, capturable: bool = False) -> torch
     arguments, it is torch.optim's. Their numbers are the same to the bit.
 
     capturable: for a CUDA graph, with the learning rate in a tensor that schedules write in place.
+    stacked: for a member of a stack, whose state must be there before the first step: always Fused.
     """
     params = list(model.parameters())
     on_cpu = params[0].device.type == "cpu"
     lr = torch.tensor(config.lr, device=params[0].device) if capturable else config.lr
-    if on_cpu and kernel_fits(config.name):
+    if (on_cpu or stacked) and kernel_fits(config.name):
         return Fused(config, params, lr)
     if on_cpu:
         log.info("torch %s: its fused kernels are not those that aetrain knows; using torch.optim", torch.__version__)
@@ -84,6 +87,19 @@ class Fused:
         self._kernel = getattr(torch, _KERNELS[config.name][0])
         self._slots = {name: [torch.zeros_like(p) for p in params] for name in slots}
         self._steps = None if config.name == "sgd" else torch.zeros((), device=params[0].device)
+
+    def share(self, members: Sequence[Fused]) -> None:
+        """For a stack of K members, whose parameters are the rows of this optimizer's: take over their state, which is
+        of the same step, and make it the view of this one's."""
+        for name, slot in self._slots.items():
+            for i, values in enumerate(slot):
+                values.copy_(torch.stack([member._slots[name][i] for member in members]))
+                for k, member in enumerate(members):
+                    member._slots[name][i] = values[k]
+        if self._steps is not None:
+            self._steps.copy_(members[0]._steps)
+            for member in members:
+                member._steps = self._steps
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         for p in self.param_groups[0]["params"]:

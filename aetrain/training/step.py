@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,15 +17,18 @@ class Latch:
 
     `suppress` is 1 from there on (with skip: during such steps only) and serves the fused optimizers as found_inf, so
     that no update uses the bad numbers. The host looks at it when it reads the meters, not at every step.
+
+    members: K for a stack, whose members are latched one by one: see `share`.
     """
 
-    def __init__(self, device: torch.device, skip: bool = False):
+    def __init__(self, device: torch.device, skip: bool = False, members: int | None = None):
         self.skip = skip
-        self.suppress = torch.zeros((), device=device)
-        self.bad_steps = torch.zeros((), device=device, dtype=torch.int64)
+        shape = () if members is None else (members,)
+        self.suppress = torch.zeros(shape, device=device)
+        self.bad_steps = torch.zeros(shape, device=device, dtype=torch.int64)
         self.bad_values: Tensor | None = None  # which of the checked values were bad at first_bad: (T,) bool
-        self._good = torch.ones((), device=device, dtype=torch.bool)  # until the first bad step
-        self._good_steps = torch.zeros((), device=device, dtype=torch.int64)  # before the first bad one
+        self._good = torch.ones(shape, device=device, dtype=torch.bool)  # until the first bad step
+        self._good_steps = torch.zeros(shape, device=device, dtype=torch.int64)  # before the first bad one
 
     @property
     def first_bad(self) -> int:
@@ -33,16 +36,22 @@ class Latch:
         return -1 if self._good else int(self._good_steps)
 
     def check(self, values: Tensor) -> None:
-        """values: (T,), of one step."""
+        """values: (T,) of one step, or (K, T)."""
         bad = (values - values).ne(0)  # x − x is NaN where x is NaN or infinite: half the operations of isfinite
         if self.bad_values is None:
             self.bad_values = torch.zeros_like(bad)
-        now = bad.any()
-        self.bad_values |= bad & self._good
+        now = bad.any(-1)
+        self.bad_values |= bad & self._good.unsqueeze(-1)
         self._good &= ~now
         self._good_steps += self._good
         self.bad_steps += now
         self.suppress.copy_(now if self.skip else ~self._good)
+
+    def share(self, members: Sequence[Latch]) -> None:
+        """Make each of the K members' latches the view of its row, after a first check."""
+        for k, member in enumerate(members):
+            for name in ("suppress", "bad_steps", "bad_values", "_good", "_good_steps"):
+                setattr(member, name, getattr(self, name)[k])
 
 
 def make_step(model: nn.Module, optimizer: torch.optim.Optimizer, precision: Precision, clip_norm: float | None = None,

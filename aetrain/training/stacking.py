@@ -1,0 +1,142 @@
+"""K trainings that differ only in hparams, stepped as one model with stacked parameters.
+
+The members stay what they are, with their own logs, validations and checkpoints: their parameters, hparams, optimizer
+state, meters and latches become rows of the stack's, so that what the stack's step writes, they read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from aetrain.console import ProgressBar, about
+from aetrain.device import Precision
+from aetrain.errors import AetrainError, Interrupted
+from aetrain.models import Autoencoder
+from aetrain.training.loop import Training
+from aetrain.training.meters import Meters
+from aetrain.training.optimizer import Fused
+from aetrain.training.step import Latch, Step
+from aetrain.training.wrappers import Graphed, eager
+
+
+def make_stacked_step(model: Autoencoder, params: dict[str, Tensor], buffers: dict[str, Tensor], optimizer: Fused,
+                      precision: Precision, clip_norm: float | None, latch: Latch) -> Step:  # fmt: skip
+    """step(x, y=None) -> batch means of the loss, of every term, and the gradients' norms before clipping, (K,) each.
+
+    model: whose forward pass all members share. params and buffers: theirs by name, (K, …). x: (B, C, H, W), y: (B,),
+    the same for all members, as is the noise: randomness="same" draws what each would have drawn alone.
+    """
+
+    def alone(params: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        return functional_call(model, (params, buffers), (x, y))
+
+    forward = vmap(alone, in_dims=(0, 0, None, None), randomness="same")
+    leaves = list(params.values())
+
+    def step(x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
+        with precision.autocast():
+            out = forward(params, buffers, x, y)  # each (K, B)
+        optimizer.zero_grad()
+        out["loss"].mean(1).sum().backward()  # a sum, so that no member changes another's gradient
+        means = torch.stack([term.detach() for term in out.values()]).mean(2)  # (T, K)
+        gradients = [p.grad for p in leaves if p.grad is not None]
+        norms = torch.stack([g.reshape(len(g), -1).norm(dim=1) for g in gradients]).norm(dim=0)  # (K,)
+        if clip_norm is not None:
+            scale = (clip_norm / (norms + 1e-6)).clamp(max=1)  # as torch.nn.utils.clip_grad_norm_, member by member
+            for g in gradients:
+                g.mul_(scale.view(-1, *(1,) * (g.ndim - 1)))
+        latch.check(torch.cat([means, norms[None]]).T)
+        optimizer.step()
+        return {**dict(zip(out, means.unbind(), strict=True)), "grad_norm": norms}
+
+    return step
+
+
+class Stack:
+    """Trainings at the same step, of configurations that differ only in hparams (see sweeps/groups.py).
+
+    A member that ends early, or whose numbers go wrong, is finished there and then; its row runs on, ignored.
+    """
+
+    def __init__(self, trainings: Mapping[str, Training]):
+        """trainings: by the names that log lines about them carry."""
+        members = list(trainings.values())
+        first = members[0]
+        if len({member.step for member in members}) != 1:
+            raise ValueError("the members of a stack must be at the same step")
+        self.trainings, self.members, self.step = trainings, members, first.step
+        models = [member.model for member in members]
+        params = _rows_of([dict(model.named_parameters()) for model in models])
+        params = {name: p.requires_grad_() for name, p in params.items()}
+        buffers = _rows_of([dict(model.named_buffers()) for model in models])
+        self.optimizer = Fused(first.config.optimizer, list(params.values()), first.optimizer.param_groups[0]["lr"])
+        self.optimizer.share([member.optimizer for member in members])
+        self.latch = Latch(first.device, members=len(members))
+        self.meters = Meters()
+        clip_norm = first.config.trainer.clip_norm
+        step = make_stacked_step(models[0], params, buffers, self.optimizer, first.precision, clip_norm, self.latch)
+        graphed = first.config.trainer.cuda_graph and first.device.type == "cuda"
+        self.do_step = (Graphed if graphed else eager)(step, first.batches)
+
+    def fit(self, conclude: Callable[[str, Training], object],
+            give_up: Callable[[str, Training, AetrainError | Interrupted], object]) -> None:  # fmt: skip
+        """Train all members to their ends. Each is handed to `conclude` when it has made its steps, or to `give_up`
+        with the reason why it cannot go on. Raises Interrupted after all checkpoints have been written."""
+        first, active = self.members[0], dict(self.trainings)
+
+        def each(action: Callable[[Training], object]) -> None:
+            for name, member in list(active.items()):
+                with about(name):
+                    try:
+                        action(member)
+                        if not member.finished:
+                            continue
+                        conclude(name, member)
+                    except AetrainError as error:
+                        give_up(name, member, error)
+                    del active[name]
+
+        each(Training.begin)
+        with ProgressBar(first.total_steps, self.step, first.config.trainer.epochs) as first.bar:
+            while active:
+                self._step()
+                for member in active.values():
+                    member.step = self.step
+                first.bar.advance(self.step, math.ceil(next(iter(active.values())).epoch))
+                if any(member.is_due() for member in active.values()):
+                    each(Training.look)
+                if first.requests:
+                    each(lambda member: member.save("last"))
+                    try:
+                        first.requests.answer(f"step {self.step}", first.run.folder.parent)
+                    except Interrupted as interrupt:
+                        for name, member in active.items():
+                            with about(name):
+                                give_up(name, member, interrupt)
+                        raise
+
+    def _step(self) -> None:
+        for member in self.members:
+            member.scheduler.apply(self.step)
+        # Not an hparam, so the same for all.
+        self.optimizer.param_groups[0]["lr"] = self.members[0].optimizer.param_groups[0]["lr"]
+        linked = bool(self.meters.names)
+        self.meters.add(self.do_step(self.step))
+        if not linked:
+            self.meters.share([member.meters for member in self.members])
+            self.latch.share([member.latch for member in self.members])
+        self.step += 1
+
+
+def _rows_of(tensors: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Each name's K tensors stacked, (K, …), and themselves made the views of their rows."""
+    stacked = {name: torch.stack([named[name].detach() for named in tensors]) for name in tensors[0]}
+    for k, named in enumerate(tensors):
+        for name, tensor in named.items():
+            tensor.data = stacked[name][k]
+    return stacked

@@ -1,0 +1,84 @@
+"""What a checkpoint holds of a training, and how a training goes on from it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from aetrain.config import plain
+from aetrain.errors import UserError
+
+if TYPE_CHECKING:
+    from aetrain.training.loop import Training
+
+log = logging.getLogger(__name__)
+
+
+def capture(training: Training) -> dict[str, Any]:
+    """Everything that a run needs to go on, in plain containers."""
+    scaler, cuda = training.precision.scaler, training.device.type == "cuda"
+    return {
+        "config": plain(training.config),
+        "overrides": list(training.run.overrides),
+        "position": training.run.position(),
+        "machine": machine(training.device),
+        "model": training.model.state_dict(),
+        "optimizer": training.optimizer.state_dict(),
+        "scaler": scaler.state_dict() if scaler else None,
+        "rng": {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state(training.device) if cuda else None},
+        "meters": training.meters.state_dict(),
+        "step": training.step,
+        "total_steps": training.total_steps,
+        "epoch": training.epoch,
+        "seconds": time.monotonic() - training.started,
+        "skipped": training.skipped_steps(),
+        "best": dict(training.best),
+        "stopped_early": training.stopped_early,
+        "metrics": dict(training.last_metrics),
+    }
+
+
+def restore(training: Training, state: dict[str, Any]) -> None:
+    """Go on from a checkpoint's state, as if the run had never stopped. Raises a UserError if it does not fit."""
+    fresh = [{k: v for k, v in group.items() if k != "params"} for group in training.optimizer.param_groups]
+    try:
+        training.model.load_state_dict(state["model"])
+        training.optimizer.load_state_dict(state["optimizer"])
+        if training.precision.scaler and state["scaler"]:
+            training.precision.scaler.load_state_dict(state["scaler"])
+        training.meters.load_state_dict(state["meters"], training.device)
+        training.step, training.skipped_before = state["step"], state["skipped"]
+        training.best = {"val/loss": float(state["best"]["val/loss"]), "epoch": int(state["best"]["epoch"])}
+        training.last_metrics = {tag: float(value) for tag, value in state["metrics"].items()}
+        training.stopped_early = stays_stopped(state, training.config)
+        torch.set_rng_state(state["rng"]["cpu"])
+        if training.device.type == "cuda" and state["rng"]["cuda"] is not None:
+            torch.cuda.set_rng_state(state["rng"]["cuda"], training.device)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{training.run.folder}/checkpoints/last.pt: does not fit this run ({reason})") from error
+    for group, values in zip(training.optimizer.param_groups, fresh, strict=True):
+        group.update(values)  # the configuration is their only source; it may have been changed on resuming
+    if (here := machine(training.device)) != state["machine"]:
+        log.warning("warning: resumed on %s, was %s: results agree, but not to the bit", here, state["machine"])
+    if state["total_steps"] != training.total_steps and training.scheduler.active:
+        log.warning(
+            "warning: a schedule was laid out for %d steps and is for %d from here on: the end differs from that "
+            "of a run of this length", state["total_steps"], training.total_steps,
+        )  # fmt: skip
+    log.info("resumed at step %d of %d", training.step, training.total_steps)
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the bits of a result depend on beside configuration and seed."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "device": name}
+
+
+def stays_stopped(state: dict[str, Any], config) -> bool:
+    """Whether early stopping ended the checkpoint's run, and would again with the configuration's patience."""
+    patience = config.trainer.patience
+    return state["stopped_early"] and patience is not None and state["epoch"] - state["best"]["epoch"] >= patience
