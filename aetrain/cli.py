@@ -12,20 +12,23 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aetrain import __version__, resume, schema
-from aetrain.checks import check_objective
+from aetrain.checks import check_metric, check_objective
 from aetrain.config import explain, typed
 from aetrain.device import check_device
 from aetrain.errors import AetrainError, Interrupted, UserError
@@ -73,7 +76,6 @@ def _run(argv: list[str]) -> None:
     if args.experimental_rerun is not None:
         raise UserError("--experimental-rerun: refused, it unpickles a file and so runs whatever that file says")
     schema.register()
-    OmegaConf.register_new_resolver("aetrain.member", member_name, replace=True)
     shows_only = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
     if shows_only:
         _hydra_main(argv, Job())
@@ -90,7 +92,7 @@ def _run(argv: list[str]) -> None:
             f"resume={resumed.folder}/<member>"
         )
     if args.multirun or (resumed and resumed.is_sweep):
-        _hydra_main(argv, Job())
+        _hydra_main(argv, Job(swept=swept_keys(args.overrides), resumed=bool(resumed)))
         return
     job = Job(given=resumed.further if resumed else args.overrides, resumed=bool(resumed))
     if not resumed:
@@ -136,6 +138,7 @@ def check(config: DictConfig, overrides: Sequence[str]):
         raise UserError(f"model.name={tree.model.name}: choose the model with model=…, its name follows")
     schema.check_run(tree)
     check_objective(tree)
+    check_metric(tree)
     check_device(tree.device)
     return tree
 
@@ -151,6 +154,16 @@ def member_name(overrides: Sequence[str]) -> str:
     return re.sub(r"[^\w.=,+-]+", "_", ",".join(kept))[:120].rstrip("._") or "default"
 
 
+# Here and not in `_run`: the processes in which other launchers run a sweep's members import this module, no more.
+OmegaConf.register_new_resolver("aetrain.member", member_name, replace=True)
+
+
+def swept_keys(overrides: Sequence[str]) -> list[str]:
+    """The keys of those overrides that have more than one value: a list of them, an interval, a choice, …"""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return [override.key_or_group for override in parsed if override.is_sweep_override()]
+
+
 def _is_group(override: str) -> bool:
     return "." not in override.partition("=")[0]
 
@@ -163,28 +176,42 @@ def _refuse_used_folder(overrides: Sequence[str]) -> None:
             raise UserError(f"{override}: a run is there; continue it with resume={folder} or give another folder")
 
 
+@dataclass(frozen=True)
+class Member:
+    """A member of a sweep: what Hydra's job is to do."""
+
+    config: Any  # the typed, checked tree
+    sweep: Path
+    folder: Path
+    overrides: list[str]  # without those of Hydra's own part
+    resumed: bool  # whether it goes on from its last checkpoint
+
+    @classmethod
+    def of(cls, config: DictConfig, swept: Sequence[str] = ()) -> Member:
+        """Of Hydra's current job in a sweep; it is resumed wherever it has a checkpoint."""
+        current = HydraConfig.get()
+        overrides = [override for override in current.overrides.task if not override.startswith("hydra.")]
+        tree, folder = check(config, overrides), Path(current.runtime.output_dir)
+        check_metric(tree, [*swept, *(current.sweeper.get("params") or {})])
+        return cls(tree, Path(current.sweep.dir), folder, overrides, (folder / LAST).is_file())
+
+
 @dataclass
 class Job:
     """What Hydra calls for every run of a command line."""
 
     given: Sequence[str] | None = None  # the user's overrides; None in a sweep, whose members have their own
-    resumed: bool = False  # whether the run goes on from its last checkpoint; members do wherever they have one
+    resumed: bool = False  # whether a single run, or a sweep with all that it has, goes on
+    swept: Sequence[str] = ()  # keys of a sweep
     started: bool = False
     failure: AetrainError | None = None
 
     def __call__(self, config: DictConfig) -> float | None:
         self.started = True
-        hydra_config = HydraConfig.get()
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is something to write a checkpoint of
-        given = hydra_config.overrides.task if self.given is None else self.given
-        overrides = [override for override in given if not override.startswith("hydra.")]
         try:
-            from aetrain.tasks import run_task
-
-            folder = Path(hydra_config.runtime.output_dir)
-            resumed = self.resumed or (self.given is None and (folder / LAST).is_file())
-            return run_task(check(config, overrides), folder, overrides, resumed)
+            return self._run(config)
         except Interrupted as interrupt:
             log.debug("%s", interrupt)
             raise
@@ -198,19 +225,42 @@ class Job:
             log.debug("a bug", exc_info=True)
             raise
 
+    def _run(self, config: DictConfig) -> float | None:
+        from aetrain.tasks import run_task
+
+        if self.given is not None:
+            folder = Path(HydraConfig.get().runtime.output_dir)
+            overrides = [override for override in self.given if not override.startswith("hydra.")]
+            return run_task(check(config, overrides), folder, overrides, self.resumed)
+        member = Member.of(config, self.swept)
+        with reported(member.sweep):
+            return run_task(member.config, member.folder, member.overrides, member.resumed)
+
+
+@contextmanager
+def reported(sweep: Path) -> Iterator[None]:
+    """The sweep's report is made anew at the end of the block, however it ends."""
+    try:
+        yield
+    finally:
+        from aetrain.sweeps import report
+
+        report.rebuild(sweep)
+
 
 def _hydra_main(argv: list[str], job: Job) -> None:
     """Hand the command line to Hydra, which calls the job once or, in a sweep, for every member."""
 
-    @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
     def entry(config: DictConfig) -> float | None:
         return job(config)
 
+    entry.swept, entry.resumes = job.swept, job.resumed  # for the sweeper and the launcher
+    run = hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(entry)
     before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = ["aetrain", *argv]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
     try:
-        entry()
+        run()
     except (OSError, ValueError, RecursionError) as error:
         # Before any job these are Hydra's answers to a folder it cannot make or an override it cannot digest.
         if job.started or isinstance(error, HydraException | OmegaConfBaseException):

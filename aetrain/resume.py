@@ -66,18 +66,35 @@ def _sweep_overrides(folder: Path) -> list[str]:
         overrides = tree["hydra"]["overrides"]["task"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: not the configuration of a sweep") from error
+    return [*_plain_overrides(overrides, path), f"hydra.sweep.dir={typed_out(str(folder))}"]
+
+
+def read_overrides(path: Path) -> list[str]:
+    """The overrides of a sweep's member, from the overrides.yaml that Hydra wrote. Raises a UserError."""
+    return _plain_overrides(_load(path), path)
+
+
+def _plain_overrides(overrides: Any, path: Path) -> list[str]:
     plain = re.compile(r"[A-Za-z]\w*(\.\w+)*=[^$\n]*")
     if not isinstance(overrides, list) or not all(isinstance(o, str) and plain.fullmatch(o) for o in overrides):
         raise UserError(f"{path}: refused, its overrides are not plain key=value ones")
     if any("_target_" in o or o.startswith("hydra") for o in overrides):
         raise UserError(f"{path}: refused, its overrides are not those of a sweep of aetrain")
-    return [*overrides, f"hydra.sweep.dir={_typed_out(str(folder))}"]
+    return overrides
 
 
 def _read(path: Path) -> dict[str, Any]:
     """A YAML file as nested dicts of plain values."""
+    tree = _load(path)
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: not the configuration of a run")
+    return tree
+
+
+def _load(path: Path) -> Any:
+    """A YAML file's plain values."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(
             f"resume={path.parent}: no run is there (no {path.name}); give a folder such as outputs/vae/<time>"
@@ -86,9 +103,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())[:120]})") from error
-    if not isinstance(tree, dict):
-        raise UserError(f"{path}: not the configuration of a run")
-    return tree
 
 
 def _check_tree(tree: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -121,15 +135,15 @@ def _refuse_code(node: Any, path: Path, depth: int = 0) -> None:
 def _overrides(tree: dict[str, Any], folder: Path) -> list[str]:
     """The configuration as a command line: each group's option, then each value."""
     groups = [group for group in ("model", *schema.GROUPS) if "name" in tree[group]]
-    choices = [f"{group}={_typed_out(tree[group]['name'])}" for group in groups]
-    values = [f"{key}={_typed_out(value)}" for key, value in flatten(tree).items() if not key.endswith(".name")]
-    return [*choices, *values, f"hydra.run.dir={_typed_out(str(folder))}", "hydra.output_subdir=null"]
+    choices = [f"{group}={typed_out(tree[group]['name'])}" for group in groups]
+    values = [f"{key}={typed_out(value)}" for key, value in flatten(tree).items() if not key.endswith(".name")]
+    return [*choices, *values, f"hydra.run.dir={typed_out(str(folder))}", "hydra.output_subdir=null"]
 
 
-def _typed_out(value: Any) -> str:
+def typed_out(value: Any) -> str:
     """A plain value in the grammar of Hydra's overrides."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, list):
-        return f"[{','.join(map(_typed_out, value))}]"
+        return f"[{','.join(map(typed_out, value))}]"
     return QuotedString(value, Quote.single).with_quotes() if isinstance(value, str) else repr(value)

@@ -6,6 +6,7 @@ In a namespace package of this name because Hydra takes sweepers from nowhere el
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
 from aetrain.errors import AetrainError, RunFailed
+from aetrain.resume import read_overrides, typed_out
 
 
 class Patient:
@@ -36,33 +38,95 @@ class Patient:
 
 
 class AetrainSweeper(BasicSweeper):
+    def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.launcher = Patient(self.launcher)
+        self._resumes = getattr(task_function, "resumes", False)
+        self._folders: Folders | None = None
+
+    def sweep(self, arguments: list[str]) -> Any:
+        self._folders = Folders(Path(str(self.config.hydra.sweep.dir)))
+        try:
+            returns = super().sweep(arguments)
+        finally:
+            self._folders.rebuild_report()
+        if failed := self.launcher.failed:
+            raise RunFailed(f"{len(failed)} of {sum(map(len, returns))} members failed: {'; '.join(failed)}")
+        return returns
+
+    def get_job_batch(self) -> Sequence[Sequence[str]]:
+        """The next members, each with the folder that it has if it was there before."""
+        batch = [list(overrides) for overrides in super().get_job_batch()]
+        if self._resumes and self.is_done():  # what earlier commands have added to this sweep
+            asked = {Folders.key(overrides) for chunk in self.overrides for overrides in chunk}
+            batch += [list(overrides) for key, overrides in self._folders.members() if key not in asked]
+        return [[*overrides, *self._folders.override(overrides)] for overrides in batch]
+
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose every member, as Hydra does here too, and check its values."""
-        from aetrain.cli import check
+        from aetrain.checks import check_metric
+        from aetrain.cli import check, given_keys
 
+        members = [set(overrides) for chunk in self.overrides for overrides in chunk]
+        swept = given_keys(sorted(set.union(*members) - set.intersection(*members)))
         try:
             for overrides in batch:
                 config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
                 with open_dict(config):
                     del config["hydra"]
-                check(config, overrides)
+                check_metric(check(config, [o for o in overrides if not o.startswith("hydra.")]), swept)
         except Exception:
-            self._leave_nothing()
+            self._folders.leave_nothing()
             raise
 
-    def sweep(self, arguments: list[str]) -> Any:
-        self.launcher = Patient(self.launcher)
-        returns = super().sweep(arguments)
-        if failed := self.launcher.failed:
-            raise RunFailed(f"{len(failed)} of {sum(map(len, returns))} members failed: {'; '.join(failed)}")
-        return returns
 
-    def _leave_nothing(self) -> None:
-        """Remove the folder that the sweep has just made, unless it holds older members."""
-        folder = Path(str(self.config.hydra.sweep.dir))
-        if {path.name for path in folder.iterdir()} <= {"multirun.yaml"}:
-            (folder / "multirun.yaml").unlink()
-            folder.rmdir()
+class Folders:
+    """The members' folders of a sweep. A member is known by its overrides: one that was there before keeps its folder,
+    whatever its number would be now, and new ones are numbered on."""
+
+    def __init__(self, sweep: Path):
+        self.sweep = sweep
+        self._names: dict[tuple[str, ...], str] = {}
+        for overrides in sorted(sweep.glob("*/.hydra/overrides.yaml")):
+            name = overrides.parent.parent.name
+            if re.match(r"\d+_", name):
+                self._names[self.key(read_overrides(overrides))] = name
+        self._was_empty = not self._names
+
+    @staticmethod
+    def key(overrides: Sequence[str]) -> tuple[str, ...]:
+        return tuple(sorted(o for o in overrides if not o.startswith("hydra.")))
+
+    def members(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """(key, overrides) of the members that were there before, by number."""
+        return [(key, key) for key in sorted(self._names, key=self._number)]
+
+    def override(self, overrides: Sequence[str]) -> list[str]:
+        """What makes Hydra use the member's folder; nothing in a new sweep, which Hydra numbers itself."""
+        if self._was_empty:
+            return []
+        from aetrain.cli import member_name
+
+        key = self.key(overrides)
+        if key not in self._names:
+            self._names[key] = f"{1 + max(map(self._number, self._names))}_{member_name(overrides)}"
+        return [f"hydra.sweep.subdir={typed_out(self._names[key])}"]
+
+    def _number(self, key: tuple[str, ...]) -> int:
+        return int(self._names[key].partition("_")[0])
+
+    def leave_nothing(self) -> None:
+        """Remove the folder that the sweep has just made, unless it holds members."""
+        if {path.name for path in self.sweep.iterdir()} <= {"multirun.yaml"}:
+            (self.sweep / "multirun.yaml").unlink()
+            self.sweep.rmdir()
+
+    def rebuild_report(self) -> None:
+        """For members that have ended without a word."""
+        if self.sweep.is_dir():
+            from aetrain.sweeps import report
+
+            report.rebuild(self.sweep)
 
 
 # A plain dict, not a dataclass: Hydra scans this file without entering it into sys.modules, which dataclasses need.

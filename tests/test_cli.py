@@ -128,7 +128,7 @@ def test_a_sweep_names_its_members_by_their_overrides(aetrain):
 
 def test_runs_started_together_do_not_share_a_folder(tmp_path):
     processes = [
-        subprocess.Popen([PYTHON, "-m", "aetrain.cli", *SMALL, "trainer.max_steps=1"], cwd=tmp_path,
+        subprocess.Popen([PYTHON, "-m", "aetrain", *SMALL, "trainer.max_steps=1"], cwd=tmp_path,
                          stdout=subprocess.DEVNULL) for _ in range(2)
     ]  # fmt: skip
     assert [p.wait(120) for p in processes] == [0, 0]
@@ -185,7 +185,7 @@ def test_twenty_of_them_as_processes(tmp_path):
         seconds = []
         for _ in range(3):  # the best of three: the machine's load is not what is measured
             started = time.monotonic()
-            command = [PYTHON, "-m", "aetrain.cli", *line.split()]
+            command = [PYTHON, "-m", "aetrain", *line.split()]
             done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
             seconds.append(time.monotonic() - started)
             assert done.returncode == 2 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr, line

@@ -24,7 +24,7 @@ LINE = ["data.limit=600", "trainer.batch_size=50", "trainer.epochs=20", "trainer
 
 def start(folder, *line):
     return subprocess.Popen(
-        [PYTHON, "-m", "aetrain.cli", *line], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [PYTHON, "-m", "aetrain", *line], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 

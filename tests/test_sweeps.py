@@ -9,7 +9,8 @@ import yaml
 from tests.conftest import SMALL
 from tests.test_resume import Killed, assert_identical, kill_at, result  # noqa: F401
 
-LINE = ["-m", "model=beta_vae", "model.beta=1,4", *SMALL]
+SEQUENTIAL = "hydra.launcher.mode=sequential"
+LINE = ["-m", "model=beta_vae", "model.beta=1,4", SEQUENTIAL, *SMALL]
 
 
 def members(folder):
@@ -33,7 +34,7 @@ def test_a_member_equals_the_same_command_alone(aetrain):
 
 def test_a_failed_member_does_not_touch_the_others_and_is_told_at_the_end(aetrain):
     line = ["-m", "model=ae", "model.output=identity", "optimizer=sgd", "optimizer.lr=1e-4,1e6,1e-3",
-            *SMALL, "trainer.max_steps=30", "trainer.epochs=9"]  # fmt: skip
+            SEQUENTIAL, *SMALL, "trainer.max_steps=30", "trainer.epochs=9"]  # fmt: skip
     code, _, err = aetrain(*line, "hydra.sweep.dir=sweep")
     assert code == 1 and err.count("\n") == 1
     assert "1 of 3 members failed" in err and "optimizer.lr=1000000.0" in err and "not finite at step" in err

@@ -1,0 +1,1 @@
+"""Many runs from one command: how they are launched, and the report of what came out."""

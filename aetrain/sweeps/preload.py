@@ -1,0 +1,7 @@
+"""What every member needs, imported once by the server from which their processes are forked."""
+
+import tensorboard.summary.writer.record_writer  # noqa: F401
+import torch.utils.tensorboard  # noqa: F401
+
+import aetrain.cli
+import aetrain.tasks.train  # noqa: F401

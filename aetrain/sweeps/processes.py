@@ -1,0 +1,149 @@
+"""The members of a sweep in processes side by side, each with its share of the CPU's threads.
+
+The processes are forked from a server that has imported torch and done nothing with it: torch's threads do not survive
+a fork, and importing it takes seconds. A member that dies takes nothing with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from aetrain.console import labelled
+from aetrain.device import cpu_quota
+from aetrain.errors import Interrupted, RunFailed, UserError
+from aetrain.sweeps.launcher import Launched
+from aetrain.sweeps.worker import work
+
+log = logging.getLogger(__name__)
+
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+ERRORS = {1: RunFailed, 2: UserError}  # by the exit code that a run alone would end with
+
+
+def run_in_processes(members: Sequence[Launched], hydra_context: Any, swept: Sequence[str], workers: int) -> None:
+    """Fill in what every member returns. After SIGINT or SIGTERM, which are passed on to the members as SIGUSR1 is,
+    raises Interrupted once all of them have written their checkpoints."""
+    # From the number of members that there are, not that are left: threads show in the last bits of a result.
+    threads = max(1, cpu_quota() // workers)
+    log.info("%d members, %d at a time in processes of %d thread(s)", len(members), workers, threads)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["aetrain.sweeps.preload"])
+    waiting, running = list(members), []
+    with _passing_on(running) as stop:
+        while running or (waiting and not stop):
+            while waiting and len(running) < workers and not stop:
+                running.append(Process(context, waiting.pop(0), hydra_context, swept, threads))
+            wait([process.sentinel for process in running])
+            for process in [process for process in running if not process.is_alive()]:
+                running.remove(process)
+                process.conclude()
+    if stop:
+        folder = members[0].config.hydra.sweep.dir
+        raise Interrupted(
+            f"{stop[0].name}: the members' checkpoints are written; continue with aetrain resume={folder}",
+            EXIT_CODES[stop[0]],
+        )
+
+
+@contextmanager
+def _passing_on(running: Sequence[Process]) -> Iterator[list[signal.Signals]]:
+    """Within: signals go to the running members. Yields those that ask to stop, as they come."""
+    stop: list[signal.Signals] = []
+
+    def pass_on(number: int, _frame: object = None) -> None:
+        if number in EXIT_CODES:
+            stop.append(signal.Signals(number))
+        for process in running:
+            process.send(number)
+
+    if threading.current_thread() is not threading.main_thread():  # Python allows handlers in the main thread only
+        yield stop
+        return
+    heard = [n for n in EXIT_CODES if signal.getsignal(n) is not signal.SIG_IGN] + [signal.SIGUSR1]
+    before = {number: signal.signal(number, pass_on) for number in heard}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Process:
+    """A member in a process of its own, seen from the sweep's. Its lines are printed here behind its label."""
+
+    def __init__(self, context: Any, member: Launched, hydra_context: Any, swept: Sequence[str], threads: int):
+        self.member = member
+        pipes = [os.pipe(), os.pipe()]
+        writers = [Connection(write, readable=False) for _, write in pipes]
+        self._results, theirs = context.Pipe(duplex=False)
+        arguments = (member.config, hydra_context, tuple(swept), threads, *writers, theirs)
+        self._process = context.Process(target=work, args=arguments)
+        self._process.start()
+        for end in (*writers, theirs):
+            end.close()
+        self._readers = [
+            threading.Thread(target=_relay, args=(read, stream, member.label), daemon=True)
+            for (read, _), stream in zip(pipes, ("stdout", "stderr"), strict=True)
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def sentinel(self) -> int:
+        return self._process.sentinel
+
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
+
+    def send(self, number: int) -> None:
+        """Pass a signal on. A member that does not listen yet has nothing to lose and is ended by any that stops."""
+        listens = self._results.poll()
+        if self.is_alive() and (listens or number in EXIT_CODES):
+            os.kill(self._process.pid, number if listens else signal.SIGKILL)
+
+    def conclude(self) -> None:
+        """After its end: what it returned."""
+        for reader in self._readers:
+            reader.join(timeout=5)  # not forever: what the member itself started may hold the pipe
+        said: list[tuple] = []
+        with suppress(EOFError):
+            while self._results.poll():
+                said.append(self._results.recv())
+        self._process.join()
+        self.member.returned = self._returned(said[1:])
+
+    def _returned(self, said: Sequence[tuple]) -> JobReturn:
+        overrides = [o for o in self.member.config.hydra.overrides.task if not o.startswith("hydra.")]
+        returned = JobReturn(overrides=overrides, status=JobStatus.FAILED)
+        match said:
+            case [("done", value)]:
+                returned.status, returned.return_value = JobStatus.COMPLETED, value
+            case [("failed", message, code)]:
+                returned.return_value = ERRORS[code](message)
+            case [("interrupted", message)]:
+                returned.return_value = RunFailed(message)
+            case [("bug", message)]:
+                returned.return_value = RuntimeError(f"{message}; its traceback is above")
+            case _:
+                code = self._process.exitcode
+                how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+                hint = "; was there enough memory?" if code == -signal.SIGKILL else ""
+                returned.return_value = RunFailed(f"its process {how}{hint}")
+        return returned
+
+
+def _relay(fd: int, stream: str, label: str) -> None:
+    with open(fd, encoding="utf-8", errors="replace") as lines, suppress(BrokenPipeError):
+        for line in lines:
+            print(labelled(label, line.removesuffix("\n")), file=getattr(sys, stream), flush=True)

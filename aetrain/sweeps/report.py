@@ -1,0 +1,5 @@
+from pathlib import Path
+
+
+def rebuild(sweep: Path) -> None:
+    pass

@@ -1,0 +1,60 @@
+"""The process of one member of a sweep."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Sequence
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from hydra.core.utils import run_job, setup_globals
+
+from aetrain.errors import AetrainError, Interrupted
+
+
+def work(config: Any, hydra_context: Any, swept: Sequence[str], threads: int, out: Connection, err: Connection,
+         results: Connection) -> None:  # fmt: skip
+    """Run the member as Hydra's own launcher does. Sends ("listening",), then one of ("done", its value), ("failed",
+    message, exit code), ("interrupted", message) and ("bug", message)."""
+    os.setpgid(0, 0)  # Ctrl-C at the terminal reaches the sweep, which passes it on
+    os.dup2(out.fileno(), 1)
+    os.dup2(err.fileno(), 2)
+    threading.Thread(target=_end_with_the_sweep, daemon=True).start()
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    results.send(("listening",))
+    import torch
+
+    from aetrain.cli import Job
+
+    torch.set_num_threads(threads)
+    setup_globals()
+    try:
+        returned = run_job(
+            task_function=Job(swept=swept),
+            config=config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+            hydra_context=hydra_context,
+        )
+        results.send(("done", returned.return_value))
+    except AetrainError as error:
+        results.send(("failed", str(error), error.exit_code))
+    except Interrupted as interrupt:
+        results.send(("interrupted", str(interrupt)))
+    except KeyboardInterrupt:
+        results.send(("interrupted", "stopped at once"))
+    except Exception as error:
+        traceback.print_exc()
+        results.send(("bug", f"{type(error).__name__}: {error}"))
+
+
+def _end_with_the_sweep() -> None:
+    """When the sweep's process is gone, however it went, so is this one: nobody would wait for it, and a resumed sweep
+    would find its folder locked."""
+    wait([parent_process().sentinel])
+    os._exit(1)
