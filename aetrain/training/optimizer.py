@@ -86,7 +86,7 @@ class Fused:
         self.param_groups: list[dict[str, Any]] = [group]
         self._kernel = getattr(torch, _KERNELS[config.name][0])
         self._slots = {name: [torch.zeros_like(p) for p in params] for name in slots}
-        self._steps = None if config.name == "sgd" else torch.zeros((), device=params[0].device)
+        self._steps = None if config.name == "sgd" else torch.zeros((), device=params[0].device, dtype=torch.float32)
 
     def share(self, members: Sequence[Fused]) -> None:
         """For a stack of K members, whose parameters are the rows of this optimizer's: take over their state, which is

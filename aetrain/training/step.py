@@ -24,7 +24,7 @@ class Latch:
     def __init__(self, device: torch.device, skip: bool = False, members: int | None = None):
         self.skip = skip
         shape = () if members is None else (members,)
-        self.suppress = torch.zeros(shape, device=device)
+        self.suppress = torch.zeros(shape, device=device, dtype=torch.float32)
         self.bad_steps = torch.zeros(shape, device=device, dtype=torch.int64)
         self.bad_values: Tensor | None = None  # which of the checked values were bad at first_bad: (T,) bool
         self._good = torch.ones(shape, device=device, dtype=torch.bool)  # until the first bad step

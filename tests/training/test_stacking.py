@@ -1,0 +1,145 @@
+"""A stack against its members alone: weights, clipping, early ends, failures."""
+
+import dataclasses
+import functools
+import json
+from contextlib import ExitStack
+
+import pytest
+import torch
+
+from aetrain import data
+from aetrain.data import Split, Splits
+from aetrain.errors import RunFailed
+from aetrain.tasks.train import conclude, started, write_off
+from aetrain.training.signals import Requests
+from aetrain.training.stacking import Stack
+from tests.conftest import compose
+
+CPU = torch.device("cpu")
+SMALL = ["data.limit=4000", "trainer.batch_size=20", "trainer.log_every=50", "model.latent_dim=4", "device=cpu",
+         "trainer.grid_epochs=100", "trainer.checkpoint_epochs=100", "trainer.epochs=1"]  # fmt: skip
+
+
+@functools.cache
+def splits() -> Splits:
+    """MNIST at half the side, 200 steps to an epoch: a step is then mostly what a stack changes."""
+    full = data.load(compose("data.limit=4000").data, CPU)
+    small = {
+        name: Split(split.images[:, :, 2:26:2, 2:26:2].contiguous(), split.labels)
+        for name, split in {"train": full.train, "val": full.val, "test": full.test}.items()
+    }
+    few = {name: Split(split.images[:100], split.labels[:100]) for name, split in small.items()}
+    return Splits(**(few | {"train": small["train"]}), n_classes=10)
+
+
+def members(hparam, values, *overrides):
+    """A configuration for every value of the model's hparam."""
+    config = compose(*SMALL, *overrides)
+    return [dataclasses.replace(config, model=dataclasses.replace(config.model, **{hparam: v})) for v in values]
+
+
+def end(training):
+    """What a training has come to."""
+    return {name: p.detach().clone() for name, p in training.model.state_dict().items()}
+
+
+def alone(configs, folder):
+    ends = []
+    for k, config in enumerate(configs):
+        with started(config, folder / f"alone{k}", [], splits(), CPU, Requests(), None) as training:
+            try:
+                training.fit()
+                conclude(training)
+            except RunFailed as error:
+                write_off(training, error)
+            ends.append(end(training))
+    return ends
+
+
+def stacked(configs, folder, on_end=lambda name, training: None):
+    """The members' weights when each has come to its end."""
+    ends = {}
+
+    def finish(name, training):
+        ends[name] = end(training)
+        conclude(training)
+        on_end(name, training)
+
+    def fail(name, training, error):
+        ends[name] = None
+        write_off(training, error)
+
+    with ExitStack() as folders:
+        trainings = {
+            f"stacked{k}": folders.enter_context(
+                started(config, folder / f"stacked{k}", [], splits(), CPU, Requests(), None, stacked=True)
+            )
+            for k, config in enumerate(configs)
+        }
+        Stack(trainings).fit(finish, fail)
+    return [ends[name] for name in trainings]
+
+
+def result(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+GAUSSIAN = ["model.likelihood=gaussian", "model.hidden=[16]"]
+MLP = ["model.arch=mlp", "model.hidden=[16]"]
+FAMILIES = {
+    "ae": ("sigma", [0.5, 1.0], ["model=ae", "model.arch=conv", "model.channels=[4]", GAUSSIAN[0]]),
+    "dae": ("corruption_level", [0.0, 0.5], ["model=dae", "model.hidden=[16]"]),
+    "sparse kl": ("rho", [0.02, 0.5], ["model=sparse"]),
+    "sparse ema": ("rho_decay", [0.5, 0.9], ["model=sparse", "model.rho_hat=ema"]),
+    "sparse l1": ("sparsity_weight", [0.0, 0.1], ["model=sparse", "model.penalty=l1", "model.code_activation=relu"]),
+    "contractive": ("contraction_weight", [0.0, 10.0], ["model=contractive", *MLP]),
+    "contractive hutchinson": ("contraction_weight", [0.1, 1.0], ["model=contractive", "model.estimator=hutchinson"]),
+    "vae": ("sigma", [1.0, 1.0], ["model=vae", *GAUSSIAN, "model.sigma_mode=learned"]),
+    "beta_vae": ("beta", [0.0, 1.0, 16.0], ["model=beta_vae", "model.hidden=[16]", "trainer.clip_norm=20"]),
+    "beta_vae warm-up": ("beta", [1.0, 4.0], ["model=beta_vae", "model.hidden=[16]", "model.schedule.beta.kind=linear",
+                                              "optimizer.schedule.kind=cosine"]),
+    "capacity": ("capacity", [2.0, 8.0], ["model=beta_vae", "model.hidden=[16]", "model.capacity=1", "optimizer=sgd",
+                                          "optimizer.lr=1e-5"]),
+    "iwae": ("sigma", [0.5, 1.0], ["model=iwae", *GAUSSIAN, "optimizer=adamw"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_member_has_the_weights_that_it_has_alone(family, tmp_path, float64):
+    """200 steps in float64; differences can only be of rounding."""
+    hparam, values, overrides = FAMILIES[family]
+    configs = members(hparam, values, *overrides)
+    one_by_one = alone(configs, tmp_path)
+    for ours, theirs in zip(stacked(configs, tmp_path), one_by_one, strict=True):
+        for name in theirs:
+            torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=1e-9)
+    if family != "vae":  # whose hparam is not in use: equal members then stay equal
+        assert any(not torch.equal(one_by_one[0][name], one_by_one[1][name]) for name in one_by_one[0])
+
+
+def test_each_member_stops_early_when_it_would_alone(tmp_path):
+    configs = members("beta", [0.0, 4.0, 100.0], "model=beta_vae", "model.hidden=[16]", "trainer.epochs=6",
+                      "trainer.patience=1", "trainer.min_delta=1.3", "optimizer.lr=3e-3",
+                      "trainer.batch_size=200")  # fmt: skip
+    one_by_one, steps = alone(configs, tmp_path), {}
+    ends = stacked(configs, tmp_path, lambda name, training: steps.update({name: training.step}))
+    assert list(steps.values()) == [100, 120, 120]
+    for k, (ours, theirs) in enumerate(zip(ends, one_by_one, strict=True)):
+        found, expected = result(tmp_path / f"stacked{k}"), result(tmp_path / f"alone{k}")
+        assert found["metrics"] == pytest.approx(expected["metrics"], rel=1e-4)
+        assert found["best"]["epoch"] == expected["best"]["epoch"] and found["step"] == expected["step"]
+        for name in theirs:
+            torch.testing.assert_close(ours[name], theirs[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_member_that_diverges_leaves_the_others_alone(tmp_path):
+    configs = members("sigma", [1.0, 1e-30, 0.5], "model=ae", *GAUSSIAN, "trainer.batch_size=200")
+    with_it = stacked(configs, tmp_path / "with")
+    without = stacked([configs[0], configs[2]], tmp_path / "without")
+    assert with_it[1] is None
+    bad = result(tmp_path / "with" / "stacked1")
+    assert bad["status"] == "failed" and "loss was not finite at step 1" in bad["reason"]
+    for one, other in zip([with_it[0], with_it[2]], without, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in other)
+    assert result(tmp_path / "with" / "stacked2")["metrics"] == result(tmp_path / "without" / "stacked1")["metrics"]
