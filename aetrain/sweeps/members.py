@@ -7,7 +7,6 @@ nothing. They are read as data, up to a size.
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -21,6 +20,8 @@ from aetrain.errors import UserError
 
 LARGEST = 4 << 20  # bytes of a file that is read as a whole
 TAIL = 256 << 10  # bytes read from the end of metrics.jsonl
+LONGEST = 2000  # characters of a text
+LARGEST_NUMBER = 1e100
 DEEPEST, MOST_KEYS = 8, 2000  # of a configuration
 STATUSES = ("done", "failed", "interrupted")  # what result.json may say
 
@@ -85,7 +86,8 @@ def read(folder: Path) -> Member:
             problems.append(" ".join(str(error).split())[:200])
     if problems:
         done = known.get("status") == "done"
-        known |= {"reason": "; ".join(problems)} | ({} if done else {"status": "unreadable"})
+        told = [known["reason"]] if known.get("reason") else []
+        known |= {"reason": "; ".join(told + problems)} | ({} if done else {"status": "unreadable"})
     return Member(**known)
 
 
@@ -97,7 +99,8 @@ def _overrides(folder: Path, _known: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(words, list) or len(words) > MOST_KEYS or not all(isinstance(word, str) for word in words):
         raise ValueError(".hydra/overrides.yaml: not a list of overrides")
     pairs = (word.lstrip("+~").partition("=") for word in words)
-    return {"overrides": {key.partition("@")[0]: value for key, _, value in pairs if not key.startswith("hydra")}}
+    kept = {clean(key): clean(value) for key, _, value in pairs if not key.startswith("hydra")}
+    return {"overrides": {key.partition("@")[0]: value for key, value in kept.items()}}
 
 
 def _config(folder: Path, _known: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,14 +120,15 @@ def _flatten(tree: dict, path: str, flat: dict[str, Scalar], depth: int) -> None
     for key, value in tree.items():
         if len(flat) > MOST_KEYS or depth > DEEPEST:
             raise ValueError("config.yaml: more than a run's configuration")
+        name = clean(f"{path}{key}")
         if isinstance(value, dict):
-            _flatten(value, f"{path}{key}.", flat, depth + 1)
+            _flatten(value, f"{name}.", flat, depth + 1)
         elif isinstance(value, list) and len(value) <= 100 and all(_is_scalar(v) for v in value):
-            flat[f"{path}{key}"] = f"[{','.join(map(str, value))}]"
+            flat[name] = clean(f"[{','.join(map(str, value))}]")
         elif _is_scalar(value):
-            flat[f"{path}{key}"] = value
+            flat[name] = clean(value) if isinstance(value, str) else value
         else:
-            flat[f"{path}{key}"] = f"({type(value).__name__})"
+            flat[name] = f"({type(value).__name__})"
 
 
 def _is_scalar(value: Any) -> bool:
@@ -145,7 +149,7 @@ def _result(folder: Path, _known: Mapping[str, Any]) -> dict[str, Any]:
     per_dimension = latent.get("kl_per_dimension") if isinstance(latent, dict) else None
     return {
         "status": result["status"],
-        "reason": reason[:2000] if isinstance(reason, str) else None,
+        "reason": clean(reason) if isinstance(reason, str) else None,
         "metrics": _numbers(result.get("metrics")),
         "kl_per_dimension": tuple(number(v) or 0.0 for v in per_dimension) if isinstance(per_dimension, list) else (),
         "step": int(step) if (step := number(result.get("step"))) is not None else None,
@@ -207,18 +211,21 @@ def typed(text: str | None) -> Scalar:
 
 
 def number(value: Any) -> float | None:
-    """A finite float, or None for anything else."""
+    """A finite float, or None for anything else. Beyond LARGEST_NUMBER, squares would overflow."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
+    return float(value) if -LARGEST_NUMBER < value < LARGEST_NUMBER else None  # false for NaN
+
+
+def clean(text: str) -> str:
+    """Text that every encoding and font can take: no surrogates, no control characters, of a bounded length."""
+    encodable = text[:LONGEST].encode("utf-8", "replace").decode()
+    return "".join(c if c.isprintable() else " " for c in encodable)
 
 
 def _numbers(tree: Any) -> dict[str, float | None]:
     pairs: Iterable[tuple[Any, Any]] = tree.items() if isinstance(tree, dict) else ()
-    return {str(tag)[:100]: number(value) for tag, value in list(pairs)[:MOST_KEYS]}
+    return {clean(tag)[:100]: number(value) for tag, value in list(pairs)[:MOST_KEYS]}
 
 
 def _content(path: Path) -> bytes | None:

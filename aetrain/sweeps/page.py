@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -202,7 +203,7 @@ def _table(name: str, title: str, note: str, head: Sequence[str], rows: Sequence
 def _link(member: Member) -> str:
     # ./ and the quoting keep a folder's name from being read as another address.
     label = str(member.number) if member.number is not None else member.folder.name
-    return f'<a href="./{quote(member.folder.name)}/" title="{text(member.folder.name)}">{text(label)}</a>'
+    return f'<a href="./{quote(os.fsencode(member.folder.name))}/" title="{text(member.folder.name)}">{text(label)}</a>'
 
 
 def _cell(value: object) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -99,7 +100,10 @@ def against(sweep: Sweep, axis: Axis, tag: str, identity: bool = False) -> Plot:
         ax.plot(axis.values, axis.values, "--", color="#8b9098", lw=1, zorder=1, label="asked = achieved")
     if axis.is_log:
         ax.set_xscale("log")
-    if drawn and min(drawn) > 0 and (max(drawn) / min(drawn) >= 100 or (identity and axis.is_log)):
+    if identity:
+        ax.set_yscale("log" if axis.is_log and min(drawn, default=0) > 0 else "linear")
+        _tick_values(ax.yaxis, axis)
+    elif drawn and min(drawn) > 0 and max(drawn) / min(drawn) >= 100:
         ax.set_yscale("log")
     if tag in ("latent/active_units", "latent/dead_units"):
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -157,15 +161,19 @@ def _ticks(ax, axis: Axis) -> None:
         ax.set_xticks(range(len(short)), short, rotation=0 if len(short) <= 5 else 30)
         ax.set_xlim(-0.5, len(short) - 0.5)
     elif _have_room(axis):
-        ax.xaxis.set_major_locator(FixedLocator(axis.values))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        _tick_values(ax.xaxis, axis)
+
+
+def _tick_values(ticked, axis: Axis) -> None:
+    ticked.set_major_locator(FixedLocator(axis.values))
+    ticked.set_minor_locator(NullLocator())
+    ticked.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
 
 
 def _have_room(axis: Axis) -> bool:
     """Whether the values lie far enough apart to be written side by side."""
     places = [math.log(v) if axis.is_log else v for v in axis.values]
-    return min(b - a for a, b in pairwise(places)) > 0.07 * (places[-1] - places[0])
+    return min(b - a for a, b in pairwise(places)) > 0.12 * (places[-1] - places[0])
 
 
 def _legend(ax, entries: int) -> None:
@@ -194,5 +202,7 @@ def _file_name(text: str) -> str:
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a name in a script that the font lacks shows as boxes
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()

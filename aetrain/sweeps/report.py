@@ -46,7 +46,7 @@ def rebuild(sweep: Path) -> None:
         whole = analyse(find(sweep))
         suggestions = [s for axis in whole.axes if (s := suggest(whole, axis))]
         write_json(sweep / "report.json", as_data(sweep.resolve().name, whole, suggestions))
-        write_atomically(sweep / "report.csv", as_csv(whole).encode())
+        write_atomically(sweep / "report.csv", as_csv(whole).encode("utf-8", "replace"))
         # Here, because matplotlib takes a second to import and the members of a sweep import this module.
         from aetrain.sweeps.page import page
         from aetrain.sweeps.pictures import galleries
