@@ -17,6 +17,10 @@ def check_objective(config: Config) -> None:
     task, model = config.task, config.model
     if type(task) is not TASKS[task.name]:
         raise UserError(f"task.name={task.name}: choose the task with task=…, its name follows")
+    if task.name == "report":
+        raise UserError(
+            "task=report: trains nothing; alone with sweep=…, as in aetrain task=report sweep=outputs/sweeps/<time>"
+        )
     if task.name == "linear":
         check_linear(model)
     if task.name == "classify":

@@ -32,6 +32,7 @@ from aetrain.checks import check_metric, check_objective
 from aetrain.config import explain, typed
 from aetrain.device import check_device
 from aetrain.errors import AetrainError, Interrupted, UserError
+from aetrain.sweeps import report
 
 log = logging.getLogger("aetrain")
 
@@ -79,6 +80,9 @@ def _run(argv: list[str]) -> None:
     shows_only = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
     if shows_only:
         _hydra_main(argv, Job())
+        return
+    if "task=report" in args.overrides:
+        report.command(args.overrides, args.multirun)
         return
     if resumed := resume.arguments(args.overrides):
         flags = [word for word in argv if word not in args.overrides]

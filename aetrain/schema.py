@@ -235,7 +235,12 @@ class Trainer:
 
 @dataclass
 class Task:
-    name: str = setting(choices=("train", "linear", "classify"))
+    name: str = setting(choices=("train", "linear", "classify", "report"))
+
+
+@dataclass
+class ReportTask(Task):
+    pass
 
 
 @dataclass
@@ -268,7 +273,7 @@ class Config:
     seed: int = setting(min=0, max=2**63 - 1)
 
 
-TASKS: dict[str, type] = {"train": Task, "linear": LinearTask, "classify": ClassifyTask}
+TASKS: dict[str, type] = {"train": Task, "linear": LinearTask, "classify": ClassifyTask, "report": ReportTask}
 GROUPS: dict[str, type] = {"data": Data, "device": Device, "optimizer": Optimizer, "trainer": Trainer, "task": Task}
 
 

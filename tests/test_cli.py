@@ -105,7 +105,7 @@ def test_torch_is_not_imported_before_it_is_needed(line, tmp_path):
 def test_help_names_every_model_and_leaves_out_internals(aetrain):
     code, out, _ = aetrain("--help")
     assert code == 0 and "model: ae, beta_vae, contractive, dae, iwae, sparse, vae" in out
-    assert "schema" not in out and "hydra/" not in out
+    assert "schema" not in out and "hydra/" not in out and "task: classify, linear, report, train" in out
 
 
 def test_version(aetrain):

@@ -64,7 +64,8 @@ def test_every_model_writes_the_whole_folder(small_run, model):
         build(f"model={model}").load_state_dict(content["model"])
 
     # grids, named <what>_<epoch>
-    assert {p.name for p in (run / "grids").iterdir()} == {"reconstructions_0001.png", f"{samples}_0001.png"}
+    grids = {"reconstructions", samples, "filters"} | ({"traversals"} if samples == "samples" else set())
+    assert {p.name for p in (run / "grids").iterdir()} == {f"{grid}_0001.png" for grid in grids}
     with Image.open(run / "grids" / "reconstructions_0001.png") as grid:
         assert grid.width == 8 * 30 + 2 and grid.height == (12 if model == "dae" else 8) * 30 + 2
 
@@ -76,7 +77,7 @@ def test_every_model_writes_the_whole_folder(small_run, model):
         for tag in row.keys() & {"train/loss", "val/recon"}:
             values = {e.step: e.value for e in events.Scalars(tag)}
             assert values[row["step"]] == pytest.approx(row[tag], rel=1e-6)
-    assert set(tags["images"]) == {"grids/reconstructions", f"grids/{samples}"}
+    assert set(tags["images"]) == {f"grids/{grid}" for grid in grids}
     assert any(tag.startswith("latent/") for tag in tags["histograms"])
     assert (run / ".hydra" / "overrides.yaml").is_file() and "epoch 1/10" in (run / "aetrain.log").read_text()
 

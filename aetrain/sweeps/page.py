@@ -1,0 +1,228 @@
+"""The report as one HTML page that asks nothing of any network and runs one script, known by its hash.
+
+Whatever comes from a member's files passes through `text` or `attribute`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from aetrain.console import number
+from aetrain.sweeps.analysis import Axis, Stat, Suggestion, Sweep, show
+from aetrain.sweeps.members import Member
+from aetrain.sweeps.pictures import Gallery, Picture
+from aetrain.sweeps.plots import Plot
+
+ASSETS = Path(__file__).parent
+ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 3c2 8 5 10 12 "
+    "10' fill='none' stroke='%231b5e9e' stroke-width='2'/%3E%3Ccircle cx='5' cy='10' r='2' fill='%23c8553d'/%3E"
+    "%3C/svg%3E"
+)
+
+
+def text(value: object) -> str:
+    return escape(str(value), quote=True)
+
+
+def page(name: str, sweep: Sweep, sections: Sequence[tuple[Axis, Sequence[Plot], Sequence[Gallery]]],
+         suggestions: Sequence[Suggestion], common: Sequence[str]) -> str:  # fmt: skip
+    """The whole document. name: of the sweep's folder. common: the overrides that all members share."""
+    script = (ASSETS / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    title = f"Sweep of {' × '.join(axis.key for axis in sweep.axes)}" if sweep.axes else "Sweep"
+    policy = (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    body = [
+        f"<header><h1>{text(title)}</h1>{_summary(name, sweep, common)}</header>",
+        _failures(sweep.members, sweep.axes),
+        _suggestions(suggestions),
+        *(_section(*section) for section in sections),
+        _aggregates(sweep),
+        _members(sweep),
+    ]
+    return "\n".join(
+        [
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{text(policy)}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark">',
+            f'<link rel="icon" href="{ICON}">',
+            f"<title>{text(title)} · {text(name)}</title>",
+            f"<style>\n{(ASSETS / 'page.css').read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>",
+            *filter(None, body),
+            f"</main>\n<script>{script}</script>\n</body>\n</html>\n",
+        ]
+    )
+
+
+def _summary(name: str, sweep: Sweep, common: Sequence[str]) -> str:
+    counts = Counter(m.status for m in sweep.members)
+    many = len(sweep.members)
+    states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items(), key=lambda item: item[0] != "done"))
+    seeds = {show(m.seed) for m in sweep.members if m.seed is not None}
+    about = [f"{many} member{'s' * (many != 1)}: {states}" if many else "no members yet"]
+    if seeds:
+        about.append(f"seed{'s' * (len(seeds) > 1)} {', '.join(sorted(seeds))}")
+    about.append("final numbers on the test split" if sweep.split == "test" else "numbers on the validation split")
+    lines = [f'<p class="about">{text(name)}</p>', f"<p>{text('; '.join(about))}.</p>"]
+    if common:
+        lines.append(f'<p class="common">In common: <code>{text(" ".join(common))}</code></p>')
+    likelihoods = sorted({show(v) for m in sweep.members if (v := m.config.get("model.likelihood"))})
+    if len(likelihoods) > 1:
+        lines.append(
+            f'<p class="note">The members compare images under different likelihoods ({text(", ".join(likelihoods))}): '
+            "their losses and reconstruction terms do not compare.</p>"
+        )
+    return "".join(lines)
+
+
+def _failures(members: Iterable[Member], axes: Sequence[Axis]) -> str:
+    wrong = [m for m in members if m.status in ("failed", "interrupted", "stopped", "unreadable") or m.reason]
+    if not wrong:
+        return ""
+    rows = "".join(
+        f'<li><p>{_link(m)} <code>{text(_place(m, axes))}</code> <span class="status {text(m.status)}">{text(m.status)}'
+        f"</span></p><p>{text(m.reason or 'ended without a result; aetrain resume=… continues the sweep')}</p></li>"
+        for m in wrong
+    )
+    return f'<section class="failures"><h2>Not done</h2><ul>{rows}</ul></section>'
+
+
+def _place(member: Member, axes: Sequence[Axis]) -> str:
+    return " ".join(f"{axis.key}={show(member.value(axis.key))}" for axis in axes)
+
+
+def _suggestions(suggestions: Sequence[Suggestion]) -> str:
+    if not suggestions:
+        return ""
+    items = "".join(
+        f'<p><code class="try">{text(s.override)}</code></p><p>{text(s.reason)}</p>'
+        f'<p class="common"><code>{text(s.command)}</code></p>'
+        for s in suggestions
+    )
+    return f'<section class="next"><h2>Values to try next</h2>{items}</section>'
+
+
+def _section(axis: Axis, plots: Sequence[Plot], galleries: Sequence[Gallery]) -> str:
+    if not plots and not galleries:
+        return ""
+    drawn, shown = "".join(map(_plot, plots)), "".join(map(_gallery, galleries))
+    return (
+        f'<section><h2>{text(axis.key)}</h2><div class="plots">{drawn}</div>'
+        f'<div class="galleries">{shown}</div></section>'
+    )
+
+
+def _plot(plot: Plot) -> str:
+    caption = f"<figcaption>{text(plot.caption)}</figcaption>" if plot.caption else ""
+    return f'<figure class="plot">{_image(plot.png, plot.alt)}{caption}</figure>'
+
+
+def _gallery(gallery: Gallery) -> str:
+    rows = "".join(_tile(picture, gallery.title) for picture in gallery.pictures)
+    kind = "rows" if gallery.wide else "squares"
+    return (
+        f'<figure class="gallery"><h3>{text(gallery.title)}</h3><div class="{kind}">{rows}</div>'
+        f"<figcaption>{text(gallery.caption)}</figcaption></figure>"
+    )
+
+
+def _tile(picture: Picture, title: str) -> str:
+    image = _image(picture.png, f"{title}, {picture.label}", f' width="{picture.width}" height="{picture.height}"')
+    return f'<div class="tile"><span>{text(picture.label)}</span>{image}</div>'
+
+
+def _image(png: bytes, alt: str, size: str = "") -> str:
+    return f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}" alt="{text(alt)}"{size}>'
+
+
+# --- tables
+
+
+def _aggregates(sweep: Sweep) -> str:
+    points = [p for p in sweep.points if p.stats]
+    if not sweep.axes or not any(len(p.members) > 1 for p in sweep.points):
+        return ""  # a row per member says it all
+    head = [axis.key for axis in sweep.axes] + ["n", *sweep.metrics]
+    rows = []
+    for point in points:
+        n = sum(m.status == "done" for m in point.members)
+        cells = [*(_cell(v) for v in point.values), _cell(n), *(_stat(point.stats.get(tag)) for tag in sweep.metrics)]
+        rows.append("".join(cells))
+    note = "Mean ± standard deviation (n − 1) over the seeds that are done."
+    return _table("means", "Over seeds", note, head, rows, _words(sweep))
+
+
+def _members(sweep: Sweep) -> str:
+    head = ["member", "status", *(axis.key for axis in sweep.axes), "seed", *sweep.metrics, "seconds"]
+    rows = []
+    for m in sweep.members:
+        status = f"{m.status}, step {m.step:,}" if m.status in ("running", "stopped") and m.step else m.status
+        cells = [
+            f'<td data-v="{m.number if m.number is not None else ""}">{_link(m)}</td>',
+            f"<td><span class='status {text(m.status)}'>{text(status)}</span></td>",
+            *(_cell(m.value(axis.key)) for axis in sweep.axes),
+            _cell(m.seed),
+            *(_metric(m, tag) for tag in sweep.metrics),
+            _cell(None if m.seconds is None else round(m.seconds, 1)),
+        ]
+        rows.append("".join(cells))
+    return _table("members", "Members", "", head, rows, {"member", "status"} | _words(sweep)) if rows else ""
+
+
+def _words(sweep: Sweep) -> set[str]:
+    return {axis.key for axis in sweep.axes if not axis.is_numeric}
+
+
+def _table(name: str, title: str, note: str, head: Sequence[str], rows: Sequence[str], words: set[str]) -> str:
+    """rows: of cells. words: the columns that hold no numbers."""
+    kinds = ("" if h in words else ' class="n"' for h in head)
+    cells = "".join(
+        f'<th scope="col"{kind}><button type="button">{text(h)}</button></th>'
+        for h, kind in zip(head, kinds, strict=True)
+    )
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    note = f"<p>{text(note)}</p>" if note else ""
+    return (
+        f'<section><h2>{text(title)}</h2>{note}<div class="box" tabindex="0" role="region" aria-label="{text(title)}">'
+        f'<table id="{name}"><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div></section>'
+    )
+
+
+def _link(member: Member) -> str:
+    # ./ and the quoting keep a folder's name from being read as another address.
+    label = str(member.number) if member.number is not None else member.folder.name
+    return f'<a href="./{quote(os.fsencode(member.folder.name))}/" title="{text(member.folder.name)}">{text(label)}</a>'
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return f'<td class="n" data-v="{value!r}">{text(show(value))}</td>'
+    return f'<td data-v="{"" if value is None else text(show(value))}">{text(show(value))}</td>'
+
+
+def _metric(member: Member, tag: str) -> str:
+    if tag not in member.metrics:
+        return '<td class="n" data-v="">–</td>'
+    value = member.metrics[tag]
+    if value is None:
+        return '<td class="n" data-v="">NaN</td>'
+    return f'<td class="n" data-v="{value!r}">{text(number(value))}</td>'
+
+
+def _stat(stat: Stat | None) -> str:
+    if stat is None:
+        return '<td class="n" data-v="">–</td>'
+    spread = "" if stat.std is None else f' <span class="std">± {text(f"{stat.std:.2g}")}</span>'
+    return f'<td class="n" data-v="{stat.mean!r}">{text(number(stat.mean))}{spread}</td>'

@@ -1,0 +1,162 @@
+"""Rows and whole grids of the members' own images, cut out for comparison. Imports no torch.
+
+The tiles of a grid are square, two pixels apart, on a grid of known columns: see aetrain/grids.py.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from PIL import Image
+
+from aetrain.sweeps.analysis import Axis, Line, Point, Sweep, show
+from aetrain.sweeps.members import Member
+
+GAP = 2  # pixels between tiles
+MOST_PIXELS = 4_000_000
+MOST_ROWS = 12
+
+
+@dataclass(frozen=True)
+class Picture:
+    label: str
+    png: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures under one caption. wide: rows of tiles, one under the other; else squares, side by side."""
+
+    title: str
+    caption: str
+    pictures: tuple[Picture, ...]
+    wide: bool = True
+
+
+def galleries(sweep: Sweep, axis: Axis) -> list[Gallery]:
+    """What suits a swept key, as far as there are images. With several keys, at the setting of the others that has the
+    most values of this one."""
+    lines = sweep.lines(axis)
+    if not lines:
+        return []
+    line = max(lines, key=lambda line: len(line.points))
+    found = [_reconstructions(sweep, axis, line)]
+    if axis.key == "model.beta":
+        found.append(_traversals(sweep, axis, line))
+    if axis.key == "model.rho":
+        found.append(_filters(sweep, axis, line))
+    return [gallery for gallery in found if gallery]
+
+
+def _shown(sweep: Sweep, axis: Axis, line: Line) -> list[tuple[str, Member]]:
+    """(label, member) for at most MOST_ROWS values, from the first to the last; the member with the lowest seed."""
+    points: Sequence[Point] = line.points
+    if len(points) > MOST_ROWS:
+        points = [points[round(i * (len(points) - 1) / (MOST_ROWS - 1))] for i in range(MOST_ROWS)]
+    index, name = sweep.axis_index(axis), axis.key.rpartition(".")[2]
+    symbol = {"beta": "β", "rho": "ρ"}.get(name, "" if not axis.is_numeric else name)
+    rows = []
+    for point in points:
+        done = [m for m in point.members if m.status == "done"]
+        rows.append((f"{symbol} {show(point.values[index])}".strip(), min(done, key=lambda m: str(m.seed))))
+    return rows
+
+
+def _reconstructions(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
+    rows = _shown(sweep, axis, line)
+    pictures: list[Picture] = []
+    for label, member in rows:
+        grid = open_grid(member, "reconstructions")
+        if grid is None:
+            continue
+        kinds = 3 if "model.corruption" in member.config else 2
+        if not pictures:
+            pictures += _row(grid, 8, 0, "original")
+        pictures += _row(grid, 8, kinds - 1, label)
+    if len(pictures) < 2:
+        return None
+    caption = f"The same held-out images, reconstructed at every {axis.key}{_where(line, rows)}."
+    return Gallery("Reconstructions", caption, tuple(pictures))
+
+
+def _traversals(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
+    rows = _shown(sweep, axis, line)
+    j = top_dimension([m for _, m in rows])
+    if j is None:
+        return None
+    pictures: list[Picture] = []
+    for label, member in rows:
+        grid = open_grid(member, "traversals")
+        pictures += _row(grid, 11, j, label) if grid else []
+    if not pictures:
+        return None
+    caption = (
+        f"Dimension {j} of the code, from −3 to 3, the others at the first test image's{_where(line, rows)}. It is the "
+        "one with the highest KL on average over these members, so at some values of the key it may say nothing."
+    )
+    return Gallery(f"Traversal of z[{j}]", caption, tuple(pictures))
+
+
+def _filters(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
+    rows = _shown(sweep, axis, line)
+    grids = [(label, grid) for label, member in rows if (grid := open_grid(member, "filters"))]
+    if not grids:
+        return None
+    caption = (
+        f"First-layer weights of the first 64 units, by index{_where(line, rows)}; each is scaled by its largest "
+        "magnitude, grey is zero."
+    )
+    return Gallery("Filters", caption, tuple(_picture(label, grid) for label, grid in grids), wide=False)
+
+
+def _where(line: Line, rows: Sequence[tuple[str, Member]]) -> str:
+    seeds = {m.seed for _, m in rows}
+    parts = [line.label] * bool(line.label) + [f"seed {show(seed)}" for seed in seeds if len(seeds) == 1]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def top_dimension(members: Sequence[Member], limit: int = 32) -> int | None:
+    """Of the first `limit` dimensions that all members have, the one with the highest KL on average."""
+    measured = [m.kl_per_dimension[:limit] for m in members if m.kl_per_dimension]
+    means = [fmean(column) for column in zip(*measured, strict=False)]
+    return max(range(len(means)), key=means.__getitem__) if means else None
+
+
+def open_grid(member: Member, what: str) -> Image.Image | None:
+    """A member's latest grid of a kind; None if there is none that can be read."""
+    names = [p for p in (member.folder / "grids").glob(f"{what}_*.png") if re.fullmatch(rf"{what}_\d{{4,9}}", p.stem)]
+    latest = max(names, key=lambda p: int(p.stem.rpartition("_")[2]), default=None)
+    if latest is None or not latest.is_file():
+        return None
+    try:
+        with Image.open(latest, formats=["PNG"]) as image:
+            if image.width * image.height > MOST_PIXELS:
+                return None
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None  # what PIL raises for damaged files
+
+
+def _row(grid: Image.Image, columns: int, row: int, label: str) -> list[Picture]:
+    """One row of a grid, or nothing where there is none."""
+    side = (grid.width - GAP) // columns
+    top = row * side
+    if side <= GAP or top + side + GAP > grid.height:
+        return []
+    return [_picture(label, grid.crop((0, top, grid.width, top + side + GAP)))]
+
+
+def _picture(label: str, image: Image.Image) -> Picture:
+    """Written anew, so that nothing of a foreign file but its pixels gets into the page."""
+    red, green, blue = image.split()
+    if red.tobytes() == green.tobytes() == blue.tobytes():
+        image = red
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return Picture(label, buffer.getvalue(), image.width, image.height)

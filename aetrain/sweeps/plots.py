@@ -1,0 +1,208 @@
+"""The report's plots, as PNG. matplotlib without pyplot: no global state, no window.
+
+Dark text on white; the page turns the colours over where the reader's screen is dark.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from aetrain.sweeps.analysis import Axis, Stat, Sweep, bend, pareto, show
+
+COLOURS = ("#1b5e9e", "#c8553d", "#2f8f6b", "#8a5aa8", "#b8860b", "#5b6770", "#d17b9b", "#4aa3b8")
+INK, FAINT = "#1c1e21", "#c9ccd1"
+MOST_LABELS = 10  # entries of a legend
+
+
+@dataclass(frozen=True)
+class Plot:
+    """name: of its file, without suffix. caption: one or two sentences. alt: what it shows, for who cannot see it."""
+
+    name: str
+    png: bytes
+    caption: str
+    alt: str
+
+
+def key_plots(sweep: Sweep, axis: Axis) -> list[Plot]:
+    """The plots that suit a swept key."""
+    tags = [tag for tag in sweep.metrics if any(tag in p.stats for p in sweep.points)]
+    rate, distortion = f"{sweep.split}/kl", f"{sweep.split}/recon"
+    plots = []
+    if axis.key == "model.beta" and rate in tags and distortion in tags:
+        plots.append(rate_distortion(sweep, axis, rate, distortion))
+        tags = [tag for tag in tags if tag in (rate, "latent/active_units")]
+    elif axis.key == "model.rho" and "latent/mean_activation" in tags:
+        plots.append(against(sweep, axis, "latent/mean_activation", identity=True))
+        tags = [tag for tag in tags if tag in ("latent/dead_units", distortion)]
+    else:
+        tags = tags[:6]
+    return plots + [against(sweep, axis, tag) for tag in tags]
+
+
+def rate_distortion(sweep: Sweep, axis: Axis, rate: str, distortion: str) -> Plot:
+    """Reconstruction against KL, both in nats: what a beta buys with the bits it spends."""
+    figure, ax = _axes(f"{rate} · rate, nats", f"{distortion} · distortion, nats")
+    lines = [
+        (line, [p for p in line.points if rate in p.stats and distortion in p.stats]) for line in sweep.lines(axis)
+    ]
+    everything = [p for _, points in lines for p in points]
+    front = {id(everything[i]) for i in pareto([(p.stats[rate].mean, p.stats[distortion].mean) for p in everything])}
+    index = sweep.axis_index(axis)
+    for (line, points), colour in zip(lines, _colours(len(lines)), strict=True):
+        xs, ys = [p.stats[rate] for p in points], [p.stats[distortion] for p in points]
+        _errors(ax, [s.mean for s in xs], ys, colour, xs)
+        ax.plot([s.mean for s in xs], [s.mean for s in ys], "-", color=colour, lw=1.4, label=line.label or None)
+        at = bend([(x.mean, y.mean) for x, y in zip(xs, ys, strict=True)])
+        for i, point in enumerate(points):
+            x, y, on_front = xs[i].mean, ys[i].mean, id(point) in front
+            ax.plot(x, y, "o", ms=6.5, color=colour, mfc=colour if on_front else "white", mew=1.4, zorder=3)
+            if i == at:
+                ax.plot(x, y, "o", ms=13, color=colour, mfc="none", mew=1)
+            text = f"β {show(point.values[index])}"
+            ax.annotate(text, (x, y), (8, 5), textcoords="offset points", fontsize=8.5, color=INK)
+    ax.margins(0.14)
+    _legend(ax, len(lines))
+    caption = (
+        "Each point is one β, its bars one standard deviation over seeds. Filled points are on the Pareto front: no "
+        "other has both a lower rate and a lower distortion. The ring marks where a curve bends most."
+    )
+    return Plot("rate_distortion", _png(figure), caption, f"{distortion} against {rate} for every value of {axis.key}")
+
+
+def against(sweep: Sweep, axis: Axis, tag: str, identity: bool = False) -> Plot:
+    """One metric against a swept key: a line per setting of the other keys for numbers, points for other values."""
+    figure, ax = _axes(axis.key, tag + (", nats" if tag.endswith(("/kl", "/nelbo", "/nll")) else ""))
+    index, lines = sweep.axis_index(axis), sweep.lines(axis)
+    drawn = [s.mean for line in lines for p in line.points if (s := p.stats.get(tag))]
+    for i, (line, colour) in enumerate(zip(lines, _colours(len(lines)), strict=True)):
+        points = [p for p in line.points if tag in p.stats and p.values[index] is not None]
+        if not points:
+            continue
+        values, stats = [p.values[index] for p in points], [p.stats[tag] for p in points]
+        shift = 0 if len(lines) == 1 else 0.24 * (2 * i / (len(lines) - 1) - 1)
+        xs = values if axis.is_numeric else [axis.values.index(v) + shift for v in values]
+        _errors(ax, xs, stats, colour)
+        style = "o-" if axis.is_numeric else "o"
+        means = [s.mean for s in stats]
+        ax.plot(xs, means, style, color=colour, lw=1.4, ms=6, mec="white", mew=0.8, label=line.label or None)
+    if identity:
+        ax.plot(axis.values, axis.values, "--", color="#8b9098", lw=1, zorder=1, label="asked = achieved")
+    if axis.is_log:
+        ax.set_xscale("log")
+    if identity:
+        ax.set_yscale("log" if axis.is_log and min(drawn, default=0) > 0 else "linear")
+        _tick_values(ax.yaxis, axis)
+    elif drawn and min(drawn) > 0 and max(drawn) / min(drawn) >= 100:
+        ax.set_yscale("log")
+    if tag in ("latent/active_units", "latent/dead_units"):
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+        if drawn:
+            ax.set_ylim(-0.06 * max(1, *drawn), 1.12 * max(1, *drawn))
+    _ticks(ax, axis)
+    lost = _mark_failures(ax, sweep, axis)
+    _legend(ax, len(lines) + identity)
+    caption = ["The dashed line is what was asked for."] * identity + [
+        "× marks values at which no member got done."
+    ] * lost
+    name = f"{axis.key}-{tag}".replace("/", ".")
+    return Plot(_file_name(name), _png(figure), " ".join(caption), f"{tag} against {axis.key}")
+
+
+def _axes(x_label: str, y_label: str):
+    figure = Figure(figsize=(4.6, 3.4), dpi=170, facecolor="white", layout="constrained")
+    ax = figure.add_subplot(facecolor="white")
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_color(FAINT)
+    ax.tick_params(colors=INK, labelsize=9, color=FAINT, which="both")
+    ax.grid(True, color="#eceef0", lw=0.8)
+    ax.set_axisbelow(True)
+    ax.set_xlabel(_plain(x_label), fontsize=9.5, color=INK)
+    ax.set_title(_plain(y_label), fontsize=10.5, color=INK, loc="left", pad=8)
+    return figure, ax
+
+
+def _errors(ax, xs: Sequence[float], ys: Sequence[Stat], colour: str, x_stats: Sequence[Stat] | None = None) -> None:
+    """Bars of one standard deviation, where there are several seeds."""
+    y_err = [s.std or 0 for s in ys]
+    x_err = [s.std or 0 for s in x_stats] if x_stats else None
+    if any(y_err) or any(x_err or ()):
+        means = [s.mean for s in ys]
+        ax.errorbar(xs, means, yerr=y_err, xerr=x_err, fmt="none", ecolor=colour, alpha=0.55, elinewidth=1.2, capsize=3)
+
+
+def _mark_failures(ax, sweep: Sweep, axis: Axis) -> bool:
+    """A × at the bottom for every value at which members failed and none got done; whether there is one."""
+    index = sweep.axis_index(axis)
+    done = {p.values[index] for p in sweep.points if p.stats}
+    failed = {p.values[index] for p in sweep.points if any(m.status == "failed" for m in p.members)}
+    lost = [v for v in axis.values if v in failed - done]
+    xs = lost if axis.is_numeric else [axis.values.index(v) for v in lost]
+    ax.plot(xs, [0.03] * len(xs), "x", color="#b3401f", ms=7, mew=1.8, transform=ax.get_xaxis_transform())
+    return bool(lost)
+
+
+def _ticks(ax, axis: Axis) -> None:
+    """The swept values themselves as ticks, where they have room."""
+    if not axis.is_numeric:
+        short = [_plain(str(v) if len(str(v)) <= 16 else f"{str(v)[:15]}…") for v in axis.values]
+        ax.set_xticks(range(len(short)), short, rotation=0 if len(short) <= 5 else 30)
+        ax.set_xlim(-0.5, len(short) - 0.5)
+    elif _have_room(axis):
+        _tick_values(ax.xaxis, axis)
+
+
+def _tick_values(ticked, axis: Axis) -> None:
+    ticked.set_major_locator(FixedLocator(axis.values))
+    ticked.set_minor_locator(NullLocator())
+    ticked.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+
+
+def _have_room(axis: Axis) -> bool:
+    """Whether the values lie far enough apart to be written side by side."""
+    places = [math.log(v) if axis.is_log else v for v in axis.values]
+    return min(b - a for a, b in pairwise(places)) > 0.12 * (places[-1] - places[0])
+
+
+def _legend(ax, entries: int) -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    if entries < 2 or not handles:
+        return
+    if (more := len(labels) - MOST_LABELS + 1) > 1:
+        handles, labels = handles[:MOST_LABELS], [*labels[: MOST_LABELS - 1], f"… and {more} more"]
+    labels = [_plain(label) for label in labels]
+    ax.legend(handles, labels, fontsize=8.5, frameon=False, labelcolor=INK, loc="best", handlelength=1.4)
+
+
+def _colours(n: int) -> list:
+    """Distinct ones for a few lines, an ordered scale for many."""
+    return list(COLOURS[:n]) if n <= len(COLOURS) else [colormaps["viridis"](0.9 * i / (n - 1)) for i in range(n)]
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib does not take for a formula."""
+    return text.replace("$", r"\$")
+
+
+def _file_name(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)[:100].lstrip(".")
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a name in a script that the font lacks shows as boxes
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()

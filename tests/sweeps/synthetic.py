@@ -1,0 +1,61 @@
+"""Folders of members as runs leave them, without the runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+from PIL import Image
+
+
+def sweep_folder(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "multirun.yaml").write_text("hydra: {}\n")
+    return folder
+
+
+def member(sweep: Path, name: str, overrides: list[str], metrics: dict | None = None, **result) -> Path:
+    """A member that is done, unless `result` says otherwise."""
+    folder = sweep / name
+    (folder / ".hydra").mkdir(parents=True)
+    (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(overrides))
+    config = {"seed": 0}
+    for word in overrides:
+        key, _, value = word.partition("=")
+        *path, leaf = key.split(".")
+        node = config
+        for part in path:
+            node = node.setdefault(part, {}) if isinstance(node.get(part), dict | None) else {}
+        if path or key == "seed":
+            node[leaf] = yaml.safe_load(value)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    content = {"status": "done", "step": 10, "metrics": metrics or {}, "overrides": overrides, "seconds": 1.5, **result}
+    (folder / "result.json").write_text(json.dumps(content))
+    return folder
+
+
+def grid(folder: Path, what: str, rows: int, columns: int, epoch: int = 1) -> None:
+    """Tiles of 28 pixels, two apart, whose grey says row and column: 16 · row + column."""
+    image = Image.new("RGB", (2 + 30 * columns, 2 + 30 * rows), (128, 128, 128))
+    for r in range(rows):
+        for c in range(columns):
+            image.paste((16 * r + c,) * 3, (2 + 30 * c, 2 + 30 * r, 30 + 30 * c, 30 + 30 * r))
+    (folder / "grids").mkdir(exist_ok=True)
+    image.save(folder / "grids" / f"{what}_{epoch:04d}.png")
+
+
+def beta_sweep(folder: Path, curve: dict[float, tuple[float, float]], seeds: dict[int, float]) -> Path:
+    """curve: beta -> (test/kl, test/recon); seeds: seed -> what it adds to test/recon."""
+    sweep, number = sweep_folder(folder), 0
+    for beta, (kl, recon) in curve.items():
+        for seed, shift in seeds.items():
+            overrides = ["model=beta_vae", f"model.beta={float(beta)}", f"seed={seed}", "trainer.epochs=3"]
+            metrics = {"test/kl": kl, "test/recon": recon + shift, "test/nelbo": kl + recon + shift,
+                       "latent/active_units": 20 - number}  # fmt: skip
+            latent = {"kl_per_dimension": [0.1, 0.2, 3.0, 0.0]}
+            made = member(sweep, f"{number}_model.beta={beta},seed={seed}", overrides, metrics, latent=latent)
+            grid(made, "reconstructions", 8, 8)
+            grid(made, "traversals", 4, 11)
+            number += 1
+    return sweep

@@ -1,0 +1,327 @@
+"""A sweep's report: its numbers against closed forms, and whatever its members' files may hold."""
+
+import csv
+import io
+import json
+import math
+import os
+import subprocess
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+import yaml
+from PIL import Image
+
+from aetrain.sweeps.analysis import analyse, bend, between, menger, pareto
+from aetrain.sweeps.members import find
+from aetrain.sweeps.pictures import galleries
+from aetrain.sweeps.report import rebuild
+from tests.conftest import PYTHON, SMALL
+from tests.sweeps.synthetic import beta_sweep, grid, member, sweep_folder
+
+# A right angle at beta = 4: on the way there the rate falls at no cost, beyond it only the distortion rises.
+CORNER = {1: (10.0, 100.0), 2: (6.0, 100.0), 4: (2.0, 100.0), 8: (2.0, 140.0), 16: (2.0, 180.0)}
+
+
+def report(sweep):
+    rebuild(sweep)
+    return json.loads((sweep / "report.json").read_text(), parse_constant=pytest.fail)
+
+
+def table(sweep):
+    return list(csv.DictReader(io.StringIO((sweep / "report.csv").read_text())))
+
+
+# --- numbers
+
+
+def test_mean_and_deviation_over_seeds(tmp_path):
+    sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0, 1: 3.0, 2: 6.0})
+    data = report(sweep)
+    assert data["swept"] == {"model.beta": [1, 4]} and data["split"] == "test"
+    assert [a["values"] for a in data["aggregates"]] == [{"model.beta": 1}, {"model.beta": 4}]
+    recon = data["aggregates"][1]["metrics"]["test/recon"]
+    assert recon == {"mean": pytest.approx(123), "std": pytest.approx(3), "n": 3}  # of 120, 123, 126 with n - 1
+    assert data["aggregates"][0]["seeds"] == [0, 1, 2]
+    rows = table(sweep)
+    assert [float(row["test/recon"]) for row in rows] == [100, 103, 106, 120, 123, 126]
+    assert [row["model.beta"] for row in rows] == ["1.0"] * 3 + ["4.0"] * 3
+    assert [row["seed"] for row in rows] == ["0", "1", "2"] * 2
+
+
+def test_one_seed_has_no_deviation(tmp_path):
+    data = report(beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0}))
+    assert data["aggregates"][0]["metrics"]["test/kl"] == {"mean": 10, "std": None, "n": 1}
+
+
+def test_only_members_that_are_done_are_averaged(tmp_path):
+    sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0, 1: 3.0})
+    member(sweep, "9_x", ["model=beta_vae", "model.beta=4.0", "seed=2", "trainer.epochs=3"], {"test/recon": 1e6},
+           status="failed", reason="diverged")  # fmt: skip
+    assert report(sweep)["aggregates"][1]["metrics"]["test/recon"]["mean"] == pytest.approx(121.5)
+
+
+def test_the_pareto_front():
+    points = [(1.0, 5.0), (2.0, 3.0), (2.0, 4.0), (3.0, 3.0), (4.0, 1.0), (4.0, 1.0)]
+    assert pareto(points) == [0, 1, 4, 5]
+
+
+def test_curvature_of_a_circle_is_one_over_its_radius():
+    a, b, c = ((3 + 2.5 * math.cos(t), 2.5 * math.sin(t)) for t in (0.1, 0.7, 2.0))
+    assert menger(a, b, c) == pytest.approx(1 / 2.5)
+    assert menger((0, 0), (1, 1), (3, 3)) == pytest.approx(0) and menger(a, a, c) == 0
+
+
+def test_a_curve_bends_where_its_corner_is():
+    """Scaling an axis moves nothing: both are brought to [0, 1] first."""
+    corner = [(10, 1), (6, 1), (2, 1), (2, 2), (2, 3)]
+    assert bend(corner) == 2 == bend([(x, 1000 * y) for x, y in corner])
+    assert (
+        bend(corner[:2]) is None and bend([(1, 1), (2, 2), (3, 3)]) is None and bend([(1, 1), (2, 1), (3, 1)]) is None
+    )
+
+
+def test_new_values_lie_between_the_old_ones():
+    assert between([1.0, 4.0, 16.0], 1) == [2, 8]  # geometric
+    assert between([0.0, 1.0, 2.0], 1) == [0.5, 1.41]  # a midpoint where there is no geometric mean
+    assert between([5, 10, 11], 1) == [7]  # whole numbers stay whole, and none is between 10 and 11
+
+
+def test_values_to_try_next_are_beside_the_corner(tmp_path):
+    data = report(beta_sweep(tmp_path / "s", CORNER, {0: 0.0, 1: 1.0}))
+    [suggestion] = data["suggestions"]
+    assert suggestion["override"] == "model.beta=2.83,5.66" and "model.beta = 4" in suggestion["reason"]
+    assert suggestion["command"] == "aetrain -m model=beta_vae trainer.epochs=3 model.beta=2.83,5.66 seed=0,1"
+    assert data["pareto"] == [{"model.beta": 4}]
+
+
+def test_two_values_suggest_nothing(tmp_path):
+    assert report(beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0}))["suggestions"] == []
+
+
+def test_another_key_is_judged_by_the_objective(tmp_path):
+    """recon falls, then stays, over learning rates a factor of ten apart."""
+    sweep = sweep_folder(tmp_path / "s")
+    for i, (lr, recon) in enumerate([("1e-4", 90.0), ("1e-3", 50.0), ("1e-2", 50.0), ("1e-1", 50.0)]):
+        member(sweep, f"{i}_lr", ["model=ae", f"optimizer.lr={float(lr)}"], {"test/recon": recon})
+    [suggestion] = report(sweep)["suggestions"]
+    assert suggestion["override"] == "optimizer.lr=0.000316,0.00316" and "test/recon" in suggestion["reason"]
+
+
+def test_a_group_and_a_number_swept_together(tmp_path):
+    sweep, number = sweep_folder(tmp_path / "s"), 0
+    for model in ("vae", "ae"):
+        for lr in (0.001, 0.01):
+            member(sweep, f"{number}_m", [f"model={model}", f"optimizer.lr={lr}"], {"test/recon": 1.0 + number})
+            number += 1
+    data = report(sweep)
+    assert data["swept"] == {"model": ["vae", "ae"], "optimizer.lr": [0.001, 0.01]}
+    assert data["aggregates"][2]["values"] == {"model": "ae", "optimizer.lr": 0.001}
+    assert {p.name for p in (sweep / "report").iterdir()} == {"model-test.recon.png", "optimizer.lr-test.recon.png"}
+    for plot in (sweep / "report").iterdir():
+        with Image.open(plot) as image:
+            assert image.width > 500
+
+
+def test_the_row_that_is_shown_is_the_dimension_with_the_highest_kl(tmp_path):
+    sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0})
+    whole = analyse(find(sweep))
+    reconstructions, traversal = galleries(whole, whole.axes[0])
+    assert [p.label for p in traversal.pictures] == ["β 1", "β 4"] and "z[2]" in traversal.title
+    assert [p.label for p in reconstructions.pictures] == ["original", "β 1", "β 4"]
+
+    def tiles(picture, columns):
+        image = Image.open(io.BytesIO(picture.png))
+        assert image.size == (2 + 30 * columns, 32)
+        return [image.getpixel((16 + 30 * c, 16)) for c in range(columns)]
+
+    assert tiles(traversal.pictures[0], 11) == [32 + c for c in range(11)]
+    assert tiles(reconstructions.pictures[0], 8) == list(range(8))
+    assert tiles(reconstructions.pictures[1], 8) == [16 + c for c in range(8)]
+
+
+# --- members of any kind
+
+
+def test_members_that_are_missing_running_or_torn(tmp_path):
+    sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0})
+    (sweep / "2_waiting" / ".hydra").mkdir(parents=True)
+    for name, pid in (("3_running", os.getpid()), ("4_stopped", 2**22 + 1)):
+        folder = member(sweep, name, ["model=beta_vae", "model.beta=8.0", "seed=0", "trainer.epochs=3"])
+        (folder / "result.json").unlink()
+        (folder / ".lock").write_text(str(pid))
+        rows = [{"step": 5, "epoch": 1.0, "val/kl": 7.5}, {"step": 6, "epoch": 1.2, "train/loss": None}]
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows) + '{"step": 7, "val/kl": 9')
+    torn = member(sweep, "5_torn", ["model=beta_vae", "model.beta=8.0", "seed=0", "trainer.epochs=3"])
+    (torn / "result.json").write_text('{"status": "done", "metr')
+    no_config = member(sweep, "6_new", ["model=beta_vae", "model.beta=2.0", "seed=0", "trainer.epochs=3"])
+    (no_config / "config.yaml").unlink()
+    (sweep / "7_empty").mkdir()  # made, and nothing in it: no member yet
+    data = report(sweep)
+    found = {m["member"].partition("_")[0]: m for m in data["members"]}
+    assert [found[str(i)]["status"] for i in range(2, 7)] == ["waiting", "running", "stopped", "unreadable", "done"]
+    assert found["3"]["metrics"] == {"val/kl": 7.5, "train/loss": None} and found["3"]["step"] == 6
+    assert "result.json" in found["5"]["reason"] and data["swept"] == {"model.beta": [1, 2.0, 4, 8]}
+    page = (sweep / "report.html").read_text()
+    assert "running, step 6" in page and page.index("Not done") < page.index("<table")
+    assert len(table(sweep)) == 7
+
+
+def test_a_sweep_in_which_nothing_got_done(tmp_path):
+    sweep = sweep_folder(tmp_path / "s")
+    assert report(sweep)["members"] == []
+    for i, lr in enumerate((1.0, 2.0)):
+        member(sweep, f"{i}_lr", ["model=ae", f"optimizer.lr={lr}"], status="failed", reason="diverged: loss at step 2")
+    assert [m["reason"] for m in report(sweep)["members"]] == ["diverged: loss at step 2"] * 2
+    page = (sweep / "report.html").read_text()
+    assert "diverged: loss at step 2" in page and "2 failed" in page and "optimizer.lr=1.0" not in page
+
+
+class Elements(HTMLParser):
+    def __init__(self, page: str):
+        super().__init__()
+        self.found: list[tuple[str, dict]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+EVIL = '"><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>'
+
+
+def test_nothing_in_a_members_files_becomes_part_of_the_page(tmp_path):
+    sweep = sweep_folder(tmp_path / "s")
+    names = ['0_"><script>alert(1)<', "javascript:alert(1)", "2_\udcff\n\u202e", "3_$x^{$"]
+    for i, name in enumerate(names):
+        folder = member(
+            sweep, name, [f"model={EVIL}{i}", "=cmd|x", f"+{EVIL}=1", f"model.x=$_$ {EVIL}"],
+            {"test/recon": float("nan"), f"test/{EVIL}": 1, "test/kl": 10**400, "test/loss": 1e308, "test/nelbo": "x"},
+            reason=EVIL + "\ud800\x00", latent={"kl_per_dimension": [None, "x", 1.0]},
+        )  # fmt: skip
+        grid(folder, "reconstructions", 8, 8)
+    data = report(sweep)
+    assert {m["metrics"]["test/recon"] for m in data["members"]} == {None}
+    page = (sweep / "report.html").read_text()
+    elements = Elements(page).found
+    assert [tag for tag, _ in elements].count("script") == 1 and ">NaN<" in page
+    for tag, attributes in elements:
+        assert not [name for name in attributes if name.startswith("on")], attributes
+        address = attributes.get("src") or attributes.get("href") or "data:"
+        assert address.startswith(("data:image/", "data:") if tag != "a" else "./"), address
+    assert [row["reason"] for row in table(sweep)] == [EVIL + "? "] * 4
+    assert {row["model"] for row in table(sweep)} == {f"{EVIL}{i}" for i in range(4)}
+    assert not [v for row in table(sweep) for v in row.values() if v.startswith(("=", "+", "@"))]
+
+
+# Ten lines of YAML that stand for 2 · 3⁹ values.
+TRIPLES = "a: &a {x: 1, y: 2}\n" + "".join(
+    f"{c}: &{c} {{p: *{b}, q: *{b}, r: *{b}}}\n" for b, c in pairwise("abcdefghij")
+)
+MALFORMED = {
+    "config.yaml": ["!!python/object/apply:os.mkdir [owned]", "[1, 2]", "a: [", "\x00", "{a: " * 3000, TRIPLES],
+    "result.json": ["[" * 100_000, "{}", '{"status": "<b>"}', "[]", "", '{"status": "done", "step": 1' + "0" * 5000],
+    ".hydra/overrides.yaml": ["model: vae", "[1]", "!!python/name:os.system ''"],
+}
+
+
+@pytest.mark.parametrize(("name", "content"), [(n, c) for n, cs in MALFORMED.items() for c in cs])
+def test_a_malformed_member_says_why_and_stops_nothing(tmp_path, monkeypatch, name, content):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("aetrain.sweeps.plots.key_plots", lambda *_: [])  # the drawing is not in question
+    sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0})
+    bad = member(sweep, "2_bad", ["model=beta_vae", "model.beta=2", "seed=0", "trainer.epochs=3"], {"test/recon": 1.0})
+    (bad / name).write_text(content)
+    found = report(sweep)["members"]
+    assert [m["status"] for m in found[:2]] == ["done", "done"]
+    assert found[2]["status"] == "unreadable" or name != "result.json"
+    assert found[2]["reason"] and not (tmp_path / "owned").exists()
+
+
+def test_files_that_are_none(tmp_path):
+    """A pipe that nobody writes into, a folder, a picture that is damaged or larger than any grid."""
+    sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0})
+    one, two = sorted(p for p in sweep.iterdir() if p.is_dir())
+    (one / "result.json").unlink()
+    os.mkfifo(one / "result.json")
+    (one / "metrics.jsonl").mkdir()
+    png = two / "grids" / "reconstructions_0002.png"
+    png.write_bytes((two / "grids" / "reconstructions_0001.png").read_bytes()[:200])
+    Image.new("1", (5000, 5000)).save(two / "grids" / "traversals_0002.png")
+    assert [m["status"] for m in report(sweep)["members"]] == ["waiting", "done"]
+
+
+def test_rebuilding_changes_nothing(tmp_path):
+    sweep = beta_sweep(tmp_path / "s", CORNER, {0: 0.0})
+
+    def content():
+        return {p: p.read_bytes() for p in sweep.rglob("report*") if p.is_file()} | {
+            p: p.read_bytes() for p in (sweep / "report").iterdir()
+        }
+
+    rebuild(sweep)
+    first = content()
+    rebuild(sweep)
+    assert content() == first and len(first) == 6
+    assert not list(sweep.rglob("*.tmp"))
+
+
+# --- the command
+
+
+def test_a_real_sweep_reports_what_its_members_measured(aetrain):
+    line = ["-m", "model=beta_vae", "model.beta=1,8", "model.hidden=[32]", "model.latent_dim=3", *SMALL]
+    code, _, err = aetrain(*line, "trainer.max_steps=2", "hydra.sweep.dir=sweep")
+    assert code == 0, err
+    before = sorted(p for p in aetrain.folder.rglob("*") if not p.is_relative_to(aetrain.folder / "sweep"))
+    code, out, err = aetrain("task=report", "sweep=sweep")
+    assert code == 0 and err == ""
+    assert out.split() == ["sweep/report.html", "sweep/report.csv", "sweep/report.json"]
+    assert before == sorted(p for p in aetrain.folder.rglob("*") if not p.is_relative_to(aetrain.folder / "sweep"))
+    sweep = aetrain.folder / "sweep"
+    data = json.loads((sweep / "report.json").read_text())
+    for found in data["members"]:
+        result = json.loads((sweep / found["member"] / "result.json").read_text())
+        config = yaml.safe_load((sweep / found["member"] / "config.yaml").read_text())
+        assert found["metrics"] == result["metrics"] and found["values"]["model.beta"] == config["model"]["beta"]
+    page = (sweep / "report.html").read_text()
+    assert page.count("Reconstructions, ") == 3 and page.count("Traversal of z[") == 3  # alt texts and one title
+    with Image.open(sweep / data["members"][0]["member"] / "grids" / "traversals_0001.png") as traversals:
+        assert traversals.size == (2 + 30 * 11, 2 + 30 * 3)
+
+
+def test_the_report_imports_no_torch(tmp_path):
+    sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0})
+    program = (
+        "import sys; from aetrain.cli import main; code = main(['task=report', 'sweep=' + sys.argv[1]]); "
+        "sys.exit(code or 3 * ('torch' in sys.modules))"
+    )
+    done = subprocess.run(
+        [PYTHON, "-c", program, str(sweep)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (sweep / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "names", "suggests"),
+    [
+        ("task=report", "task=report", "sweep="),
+        ("task=report sweep=nowhere", "nowhere", "no such folder"),
+        ("task=report sweep=run", "run", "single run"),
+        ("task=report sweep=empty", "empty", "no sweep"),
+        ("task=report sweep=empty model=ae", "model=ae", "nothing else"),
+        ("-m task=report sweep=empty", "task=report", "--multirun"),
+        ("-m task=train,report", "task=report", "sweep="),
+        ("sweep=empty", "sweep", ""),
+    ],
+)
+def test_a_mistake_is_one_line(aetrain, line, names, suggests):
+    (aetrain.folder / "empty").mkdir()
+    (aetrain.folder / "run").mkdir()
+    (aetrain.folder / "run" / "config.yaml").write_text("seed: 0\n")
+    code, out, err = aetrain(*line.split())
+    assert code == 2 and out == "" and err.startswith("aetrain: error: ") and err.count("\n") == 1
+    assert names in err and suggests in err
+    assert [p.name for p in aetrain.folder.rglob("*") if p.is_file()] == ["config.yaml"]
