@@ -249,7 +249,7 @@ def reported(sweep: Path) -> Iterator[None]:
     finally:
         from aetrain.sweeps import report
 
-        report.rebuild(sweep)
+        report.refresh(sweep)
 
 
 def _hydra_main(argv: list[str], job: Job) -> None:

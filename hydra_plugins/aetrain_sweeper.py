@@ -49,7 +49,7 @@ class AetrainSweeper(BasicSweeper):
         try:
             returns = super().sweep(arguments)
         finally:
-            self._folders.rebuild_report()
+            self._folders.refresh_report()
         if failed := self.launcher.failed:
             raise RunFailed(f"{len(failed)} of {sum(map(len, returns))} members failed: {'; '.join(failed)}")
         return returns
@@ -121,12 +121,12 @@ class Folders:
             (self.sweep / "multirun.yaml").unlink()
             self.sweep.rmdir()
 
-    def rebuild_report(self) -> None:
+    def refresh_report(self) -> None:
         """For members that have ended without a word."""
         if self.sweep.is_dir():
             from aetrain.sweeps import report
 
-            report.rebuild(self.sweep)
+            report.refresh(self.sweep)
 
 
 # A plain dict, not a dataclass: Hydra scans this file without entering it into sys.modules, which dataclasses need.

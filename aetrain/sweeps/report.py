@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from aetrain.errors import UserError
 from aetrain.files import write_atomically, write_json
 from aetrain.sweeps.analysis import Suggestion, Sweep, analyse, common_overrides, is_number, pareto, show, suggest
 from aetrain.sweeps.members import Member, check_sweep, find
+
+log = logging.getLogger(__name__)
 
 
 def command(overrides: Sequence[str], multirun: bool = False) -> None:
@@ -38,6 +41,14 @@ def command(overrides: Sequence[str], multirun: bool = False) -> None:
     except OSError as error:
         raise UserError(f"{error.filename or sweep}: the report cannot be written ({error.strerror})") from error
     print(*(sweep / name for name in ("report.html", "report.csv", "report.json")), sep="\n")
+
+
+def refresh(sweep: Path) -> None:
+    """`rebuild`, after a member has ended: a report that cannot be written is no reason to fail."""
+    try:
+        rebuild(sweep)
+    except OSError as error:
+        log.warning("warning: %s: the report cannot be written (%s)", error.filename or sweep, error.strerror)
 
 
 def rebuild(sweep: Path) -> None:

@@ -165,14 +165,14 @@ class Nest:
         metrics = conclude(training)
         tell(training, metrics)
         self._outcomes[label] = objective(training.config, metrics)
-        report.rebuild(self._members[label].sweep)
+        report.refresh(self._members[label].sweep)
 
     def _give_up(self, label: str, training: Training, error: AetrainError | Interrupted) -> None:
         log.debug("%s", error)
         write_off(training, error)
         if isinstance(error, AetrainError):
             self._outcomes[label] = error
-            report.rebuild(self._members[label].sweep)
+            report.refresh(self._members[label].sweep)
 
 
 @contextmanager
