@@ -90,35 +90,44 @@ def _run(argv: list[str]) -> None:
         argv = [*flags, *(["--multirun"] if resumed.is_sweep and not args.multirun else []), *args.overrides]
     if args.multirun and resumed and not resumed.is_sweep:
         raise UserError(f"resume={resumed.folder}: a single run; leave out --multirun")
-    if resumed and resumed.is_sweep and resumed.further:
-        raise UserError(
-            f"{resumed.further[0]}: a sweep is continued as it was; leave it out, or resume a member, as in "
-            f"resume={resumed.folder}/<member>"
-        )
     if args.multirun or (resumed and resumed.is_sweep):
+        _check_search(args)
         _hydra_main(argv, Job(swept=swept_keys(args.overrides), resumed=bool(resumed)))
         return
     job = Job(given=resumed.further if resumed else args.overrides, resumed=bool(resumed))
     if not resumed:
         _refuse_used_folder(args.overrides)
-    check(_composed(args), job.given)
+    check(_composed(args, args.overrides), job.given)
     _hydra_main(argv, job)
     if job.failure:
         raise job.failure
 
 
-def _composed(args) -> DictConfig:
-    """What Hydra will compose of this command line."""
+def _composed(args, overrides: Sequence[str]) -> DictConfig:
+    """What Hydra will compose of these overrides."""
     if args.config_dir and not os.path.isdir(args.config_dir):
         raise UserError(f"--config-dir {args.config_dir}: there is no such folder")
     searched = [f"hydra.searchpath=[{os.path.abspath(args.config_dir)}]"] if args.config_dir else []
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         try:
-            return hydra.compose(args.config_name or "config", overrides=[*args.overrides, *searched])
+            return hydra.compose(args.config_name or "config", overrides=[*overrides, *searched])
         except (ValueError, AssertionError, TypeError) as error:
             if isinstance(error, HydraException | OmegaConfBaseException):
                 raise
             raise UserError(" ".join(str(error).split())) from error  # an override that Hydra cannot digest
+
+
+def _check_search(args) -> None:
+    """For a sweeper other than ours, which starts trials without checking them: what can be said before the first."""
+    foreign = [o for o in args.overrides if o.startswith("hydra/sweeper=") and not o.endswith(("=aetrain", "=basic"))]
+    swept = swept_keys(args.overrides)
+    if not foreign or not all("." in key for key in swept):  # groups decide which keys there are
+        return
+    fixed = [override for override in args.overrides if given_keys([override])[0] not in swept]
+    tree = check(_composed(args, fixed), fixed)
+    check_metric(tree, swept)
+    if tree.data.val_size == 0:
+        raise UserError(f"{foreign[0]}: chooses by the validation images, and data.val_size=0 leaves none")
 
 
 def _elsewhere(error: BaseException) -> str:

@@ -25,6 +25,8 @@ MAY_CHANGE = re.compile(
     r"(trainer\.(?!batch_size$)\w+|device(\.\w+)?|data\.root|optimizer\.(?!name$|schedule)\w+|hydra\.(job_logging|verbose).*)$"
 )
 
+HARMLESS_LAUNCH = r"hydra/launcher=(aetrain|basic|joblib)|hydra\.launcher\.(mode|workers|memory_gb|n_jobs)=[\w.-]+"
+
 
 @dataclass(frozen=True)
 class Resumed:
@@ -44,8 +46,13 @@ def arguments(overrides: Sequence[str]) -> Resumed | None:
     if not folders:
         return None
     folder, further = Path(folders[-1].strip("'\"")), [o for o in overrides if not o.startswith("resume=")]
-    is_sweep = (folder / "multirun.yaml").is_file()
-    tree = {} if is_sweep else _read(folder / "config.yaml")
+    if (folder / "multirun.yaml").is_file():
+        return Resumed(folder, _sweep_overrides(folder, further), further, is_sweep=True)
+    if not (folder / "config.yaml").exists() and any(folder.glob("*/config.yaml")):
+        raise UserError(
+            f"resume={folder}: a sweep without a multirun.yaml; resume its members, resume={folder}/<member>"
+        )
+    tree = _read(folder / "config.yaml")
     known = flatten(tree)
     for override in further:
         key = override.lstrip("+~").partition("=")[0]
@@ -54,19 +61,27 @@ def arguments(overrides: Sequence[str]) -> Resumed | None:
                 suggest(key, known) if known and key not in {*known, *tree} else f"start anew without resume={folder}"
             )
             raise UserError(f"{override}: would make {folder} another run, its length and logging can change; {hint}")
-    restored = _sweep_overrides(folder) if is_sweep else _overrides(_check_tree(tree, folder / "config.yaml"), folder)
-    return Resumed(folder, restored, further, is_sweep)
+    return Resumed(folder, _overrides(_check_tree(tree, folder / "config.yaml"), folder), further, is_sweep=False)
 
 
-def _sweep_overrides(folder: Path) -> list[str]:
-    """The command line of a sweep, from the multirun.yaml that Hydra wrote."""
+def _sweep_overrides(folder: Path, further: Sequence[str]) -> list[str]:
+    """The command line of a sweep, from the multirun.yaml that Hydra wrote. Only how it is launched may change."""
+    for override in further:
+        if not re.match(r"hydra(/launcher|\.launcher\.\w+)=", override):
+            raise UserError(
+                f"{override}: a sweep is continued as it was, but for hydra/launcher and its keys; leave it out, or "
+                f"resume a member, as in resume={folder}/<member>"
+            )
     path = folder / "multirun.yaml"
     tree = _read(path)
     try:
-        overrides = tree["hydra"]["overrides"]["task"]
-    except (KeyError, TypeError) as error:
+        overrides, launching = tree["hydra"]["overrides"]["task"], tree["hydra"]["overrides"].get("hydra", [])
+    except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not the configuration of a sweep") from error
-    return [*_plain_overrides(overrides, path), f"hydra.sweep.dir={typed_out(str(folder))}"]
+    # Others are given again: some, such as the shell commands of a job on a cluster, run code.
+    kept = [o for o in launching if isinstance(o, str) and re.fullmatch(HARMLESS_LAUNCH, o)]
+    kept = [] if any(o.startswith("hydra/launcher=") for o in further) else kept
+    return [*_plain_overrides(overrides, path), *kept, f"hydra.sweep.dir={typed_out(str(folder))}"]
 
 
 def read_overrides(path: Path) -> list[str]:

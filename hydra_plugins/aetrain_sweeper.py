@@ -30,9 +30,11 @@ class Patient:
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         returns = self._launcher.launch(job_overrides, initial_job_idx=initial_job_idx)
-        for number, member in enumerate(returns, initial_job_idx):
+        common = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
+        for number, (overrides, member) in enumerate(zip(job_overrides, returns, strict=True), initial_job_idx):
             if member.status == JobStatus.FAILED and isinstance(member._return_value, AetrainError):
-                self.failed.append(f"{number} ({' '.join(member.overrides)}): {member._return_value}")
+                own = [o for o in overrides if o not in common and not o.startswith("hydra.")]
+                self.failed.append(f"{' '.join([str(number), *own])}: {member._return_value}")
                 member.status, member.return_value = JobStatus.COMPLETED, None
         return returns
 

@@ -11,7 +11,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from hydra.core.utils import run_job, setup_globals
+from hydra.core.utils import JobStatus, run_job, setup_globals
 
 from aetrain.errors import AetrainError, Interrupted
 
@@ -41,6 +41,8 @@ def work(config: Any, hydra_context: Any, swept: Sequence[str], threads: int, ou
             job_subdir_key="hydra.sweep.subdir",
             hydra_context=hydra_context,
         )
+        if returned.status == JobStatus.FAILED:
+            raise returned._return_value  # its property would print Hydra's words first
         results.send(("done", returned.return_value))
     except AetrainError as error:
         results.send(("failed", str(error), error.exit_code))
