@@ -1,0 +1,147 @@
+"""The ways to run a sweep: what they leave on disk, and what a signal, a kill or a bug does to them."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from tests.conftest import PYTHON, SMALL, read_events
+from tests.test_resume import assert_identical, result
+
+LINE = ["-m", "model=beta_vae", "model.beta=1,4", *SMALL]
+LONG = ["-m", "model=beta_vae", "model.beta=1,4", "data.limit=300", "trainer.batch_size=50", "device=cpu",
+        "trainer.log_every=2", "trainer.max_steps=60", "trainer.epochs=10", "trainer.checkpoint_minutes=1e-9",
+        "device.threads=1"]  # fmt: skip
+
+
+def members(folder):
+    return sorted(path.parent for path in folder.glob("*/.hydra"))
+
+
+def traits(run):
+    """What a reader finds in a run's folder, up to the values."""
+    events = read_events(run).Tags()
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    names = sorted(str(p.relative_to(run)).partition(".tfevents")[0] for p in run.rglob("*") if p.is_file())
+    return {
+        "files": names,
+        "tags": {kind: sorted(events[kind]) for kind in ("scalars", "images", "histograms")},
+        "rows": [(row["step"], sorted(row)) for row in rows],
+        "result": sorted(result(run)),
+        "config": (run / "config.yaml").read_text(),
+    }
+
+
+def test_all_ways_leave_the_same_on_disk(aetrain):
+    """Also hydra/launcher=basic, Hydra's own: the way of a single run, member by member."""
+    line = [*LINE, "seed=0,1"]
+    assert aetrain(*line, "hydra/launcher=basic", "hydra.sweep.dir=basic")[0] == 0
+    code, out, err = aetrain(*line, "hydra.launcher.mode=stack", "hydra.sweep.dir=stack")
+    assert code == 0, err
+    assert out.count("a stack of 2:") == 2  # members with different seeds draw different noise
+    assert aetrain(*LINE, "seed=1", "hydra.launcher.mode=processes", "hydra.sweep.dir=processes")[0] == 0
+    basic = members(aetrain.folder / "basic")
+    for one, other in zip(members(aetrain.folder / "stack"), basic, strict=True):
+        assert one.name == other.name and traits(one) == traits(other)
+        assert result(one)["metrics"] == pytest.approx(result(other)["metrics"], rel=3e-3)
+        size, expected = ((run / "checkpoints" / "last.pt").stat().st_size for run in (one, other))
+        assert size == pytest.approx(expected, rel=0.01)  # a member's own numbers, not the whole stack's
+    for one, other in zip(members(aetrain.folder / "processes"), [basic[1], basic[3]], strict=True):
+        assert traits(one) == traits(other)
+        assert_identical(one, other)
+
+
+def test_lines_say_which_member_they_are_about(aetrain):
+    for mode in ("stack", "processes"):
+        code, out, err = aetrain(*LINE, f"hydra.launcher.mode={mode}", f"hydra.sweep.dir={mode}")
+        assert code == 0, err
+        for member, label in zip(members(aetrain.folder / mode), ("0 model.beta=1", "1 model.beta=4"), strict=True):
+            said = [line.partition("] ")[2] for line in out.splitlines() if line.startswith(f"[{label}] ")]
+            assert any(line.startswith("epoch 1/10") for line in said)
+            log = (member / "aetrain.log").read_text()
+            assert all(line in log for line in said)
+            assert log.count("epoch 1/10") == 1  # and no other member's
+
+
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("hydra.launcher.mode=threads", "choose from: auto, stack, processes, sequential"),
+        ("hydra.launcher.workers=0", "greater than 0"),
+        ("hydra.launcher.memory_gb=much", "greater than 0"),
+    ],
+)
+def test_a_wrong_key_of_the_launcher_is_told(aetrain, word, answer):
+    code, _, err = aetrain(*LINE, word)
+    assert code == 2 and err.count("\n") == 1 and word in err and answer in err
+
+
+# --- processes
+
+
+def once(condition, action):
+    """Do something as soon as something is the case, while the sweep runs in this thread."""
+
+    def watch():
+        for _ in range(2000):
+            time.sleep(0.02)
+            if condition():
+                action()
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def has_steps(folder, rows=3):
+    """Whether both members have logged so many rows."""
+    logs = [path / "metrics.jsonl" for path in members(folder)]
+    return len(logs) == 2 and all(log.exists() and log.read_bytes().count(b"\n") >= rows for log in logs)
+
+
+def test_a_sweep_ends_with_checkpoints_on_sigterm_and_goes_on(aetrain):
+    sweep = aetrain.folder / "sweep"
+    once(lambda: has_steps(sweep), lambda: os.kill(os.getpid(), signal.SIGTERM))
+    code, _, err = aetrain(*LONG, "hydra.launcher.mode=processes", "hydra.sweep.dir=sweep")
+    assert code == 143 and err.count("\n") == 1 and "continue with aetrain resume=sweep" in err
+    assert [result(member)["status"] for member in members(sweep)] == ["interrupted", "interrupted"]
+    code, out, err = aetrain("resume=sweep")
+    assert code == 0, err
+    assert out.count("resumed at step") == 2
+    assert aetrain(*LONG, "hydra.launcher.mode=sequential", "hydra.sweep.dir=reference")[0] == 0
+    for one, other in zip(members(sweep), members(aetrain.folder / "reference"), strict=True):
+        assert_identical(one, other)
+
+
+def test_a_member_that_is_killed_takes_nothing_with_it(aetrain):
+    sweep = aetrain.folder / "sweep"
+    once(lambda: has_steps(sweep), lambda: os.kill(int((members(sweep)[0] / ".lock").read_text()), signal.SIGKILL))
+    code, _, err = aetrain(*LONG, "hydra.launcher.mode=processes", "hydra.sweep.dir=sweep")
+    assert code == 1 and err.count("\n") == 1
+    assert "1 of 2 members failed: 0 model.beta=1: its process was killed by SIGKILL; was there enough memory?" in err
+    assert not (members(sweep)[0] / "result.json").exists() and result(members(sweep)[1])["status"] == "done"
+    assert aetrain("resume=sweep")[0] == 0
+    assert result(members(sweep)[0])["status"] == "done"
+
+
+def test_a_sweep_that_is_killed_leaves_no_process_behind(aetrain):
+    """SIGKILL, which nobody can pass on: the members end by themselves, and the sweep can be resumed at once."""
+    sweep = aetrain.folder / "sweep"
+    command = [PYTHON, "-m", "aetrain", *LONG, "hydra.launcher.mode=processes", "hydra.sweep.dir=sweep"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while not has_steps(sweep):
+        assert process.poll() is None
+        time.sleep(0.02)
+    pids = [int((member / ".lock").read_text()) for member in members(sweep)]
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 5
+    while any(os.path.exists(f"/proc/{pid}") for pid in pids):
+        assert time.monotonic() < deadline, "the members go on without their sweep"
+        time.sleep(0.02)
+    code, _, err = aetrain("resume=sweep")
+    assert code == 0, err
+    assert [result(member)["status"] for member in members(sweep)] == ["done", "done"]

@@ -1,0 +1,136 @@
+"""Which members become one stack, and a stack that is interrupted."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from aetrain.sweeps.groups import bytes_per_member, portions, structure, why_alone
+from aetrain.training import stacking
+from tests.conftest import SMALL, compose, facts
+from tests.sweeps.test_launcher import members
+from tests.test_resume import Killed, assert_identical, result
+
+LINE = ["-m", "model=beta_vae", "model.beta=1,4,16", *SMALL, "trainer.checkpoint_minutes=1e-9",
+        "hydra.launcher.mode=stack"]  # fmt: skip
+
+
+def test_members_that_differ_in_hparams_and_their_schedules_are_of_one_structure():
+    config = compose("model=beta_vae", "model.beta=1")
+    other = dataclasses.replace(config, model=dataclasses.replace(config.model, beta=8.0))
+    warm = compose("model=beta_vae", "model.beta=1", "model.schedule.beta.kind=linear")
+    assert structure(config) == structure(other) == structure(warm)
+    for changed in (
+        dataclasses.replace(config, seed=1),
+        dataclasses.replace(config, model=dataclasses.replace(config.model, latent_dim=3)),
+        dataclasses.replace(config, model=dataclasses.replace(config.model, capacity=10.0)),  # another objective
+        dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, lr=0.1)),
+        compose("model=vae"),
+    ):
+        assert structure(changed) != structure(config)
+
+
+@pytest.mark.parametrize("count", range(1, 12))
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 64])
+def test_portions_are_small_enough_and_even(count, most):
+    parts = list(portions(list(range(count)), most))
+    sizes = [len(part) for part in parts]
+    assert (
+        [i for part in parts for i in part] == list(range(count))
+        and max(sizes) <= most
+        and max(sizes) - min(sizes) <= 1
+    )
+    assert len(parts) == -(-count // most)
+
+
+def test_the_memory_of_a_member_grows_with_what_it_keeps():
+    """Four times the weights, and twice the activations, which a doubled batch doubles."""
+    config = compose("model=ae", "model.arch=linear", "model.latent_dim=10", "model.likelihood=squared_error",
+                     "trainer.batch_size=100")  # fmt: skip
+    double = dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, batch_size=200))
+    weights = 4 * 4 * (784 * 10 + 10 + 10 * 784 + 784)
+    one, two = (bytes_per_member(c, facts()) - weights for c in (config, double))
+    batch = 4 * 100 * 784  # the image is kept by the encoder and by the loss, its decoding by the loss
+    assert two - one == pytest.approx(one, rel=0.25) and 2 * 2 * batch <= one <= 2 * 6 * batch
+
+
+def test_a_stack_that_does_not_fit_is_divided(aetrain):
+    config = compose("model=beta_vae", *SMALL)
+    room = 2.5 * bytes_per_member(config, facts()) / 1e9
+    line = [*LINE, f"hydra.launcher.memory_gb={room}", "hydra.sweep.dir=sweep"]
+    code, out, err = aetrain(*line)
+    assert code == 0, err
+    assert "3 members could be one stack: at most 2 at a time fit" in out and out.count("a stack of") == 1
+    assert [result(member)["status"] for member in members(aetrain.folder / "sweep")] == ["done"] * 3
+
+
+def test_what_cannot_be_stacked_runs_alone_and_says_why(aetrain):
+    config = compose("model=ae")
+    assert why_alone(config) is None
+    assert "fp16" in why_alone(dataclasses.replace(config, device=dataclasses.replace(config.device, precision="fp16")))
+    line = ["-m", "model=ae,vae", "trainer.on_nonfinite=stop,skip", *SMALL, "hydra.launcher.mode=stack"]
+    code, out, err = aetrain(*line, "hydra.sweep.dir=sweep")
+    assert code == 0, err
+    assert out.count(": alone, trainer.on_nonfinite=skip") == 2 and "a stack of" not in out
+    assert [result(member)["status"] for member in members(aetrain.folder / "sweep")] == ["done"] * 4
+
+
+@pytest.fixture
+def kill_stack_at(monkeypatch):
+    step = stacking.Stack._step
+
+    def arm(n):
+        def lethal(self):
+            if self.step == n:
+                raise Killed
+            step(self)
+
+        monkeypatch.setattr(stacking.Stack, "_step", lethal if n else step)
+
+    return arm
+
+
+def test_a_killed_stack_goes_on_to_the_bit(aetrain, kill_stack_at):
+    assert aetrain(*LINE, "hydra.sweep.dir=reference")[0] == 0
+    kill_stack_at(4)
+    with pytest.raises(Killed):
+        aetrain(*LINE, "hydra.sweep.dir=sweep")
+    kill_stack_at(0)
+    code, out, err = aetrain("resume=sweep")
+    assert code == 0, err
+    assert "a stack of 3" in out and out.count("resumed at step 4 of 6") == 3
+    for one, other in zip(members(aetrain.folder / "sweep"), members(aetrain.folder / "reference"), strict=True):
+        assert_identical(one, other)
+
+
+def test_members_at_different_steps_are_regrouped(aetrain, kill_stack_at):
+    """One of a stack's members begins anew, one goes on alone: their ends agree with those of the whole stack."""
+    assert aetrain(*LINE, "hydra.sweep.dir=reference")[0] == 0
+    kill_stack_at(4)
+    with pytest.raises(Killed):
+        aetrain(*LINE, "hydra.sweep.dir=sweep")
+    kill_stack_at(0)
+    (members(aetrain.folder / "sweep")[1] / "checkpoints" / "last.pt").unlink()
+    code, out, err = aetrain("resume=sweep")
+    assert code == 0, err
+    assert "a stack of 2: 0 model.beta=1, 2 model.beta=16" in out and out.count("resumed at step 4 of 6") == 2
+    for one, other in zip(members(aetrain.folder / "sweep"), members(aetrain.folder / "reference"), strict=True):
+        assert result(one)["metrics"] == pytest.approx(result(other)["metrics"], rel=3e-3)
+        assert torch.load(one / "checkpoints" / "last.pt")["step"] == 6
+
+
+def test_a_member_of_a_stack_is_resumed_alone(aetrain):
+    assert aetrain(*LINE, "hydra.sweep.dir=sweep")[0] == 0
+    code, out, err = aetrain(f"resume={members(aetrain.folder / 'sweep')[1]}", "trainer.max_steps=9")
+    assert code == 0, err
+    assert "resumed at step 6 of 9" in out
+
+
+def test_a_member_of_a_stack_that_fails_is_told_at_the_end(aetrain):
+    line = ["-m", "model=ae", "model.likelihood=gaussian", "model.sigma=1,1e-30,0.5", *SMALL,
+            "hydra.launcher.mode=stack"]  # fmt: skip
+    code, _, err = aetrain(*line, "hydra.sweep.dir=sweep")
+    assert code == 1 and err.count("\n") == 1 and "1 of 3 members failed: 1 model.sigma=1" in err
+    assert [result(member)["status"] for member in members(aetrain.folder / "sweep")] == ["done", "failed", "done"]
+    assert "diverged" in (members(aetrain.folder / "sweep")[1] / "aetrain.log").read_text()
+    assert "diverged" not in (members(aetrain.folder / "sweep")[0] / "aetrain.log").read_text()
