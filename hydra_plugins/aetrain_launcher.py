@@ -15,6 +15,7 @@ from hydra.plugins.launcher import Launcher
 
 class AetrainLauncher(Launcher):
     def __init__(self, mode: str, workers: int | None, memory_gb: float | None):
+        self.composed: dict[tuple[str, ...], Any] = {}  # by overrides: members that the sweeper has composed already
         self.ways = {"mode": mode, "workers": workers, "memory_gb": memory_gb}
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
@@ -24,7 +25,7 @@ class AetrainLauncher(Launcher):
         from aetrain.sweeps.launcher import Sweep
 
         sweep = Sweep(self.config, self.hydra_context, self.task_function, **self.ways)
-        return sweep.run(job_overrides, initial_job_idx)
+        return sweep.run(job_overrides, initial_job_idx, self.composed)
 
 
 # A plain dict, not a dataclass: Hydra scans this file without entering it into sys.modules, which dataclasses need.

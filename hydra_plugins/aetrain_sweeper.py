@@ -26,6 +26,8 @@ class Patient:
 
     def __init__(self, launcher: Launcher):
         self._launcher = launcher
+        # Ours takes over what the sweeper has composed: Hydra needs a tenth of a second for each member.
+        self.composed: dict[tuple[str, ...], Any] = getattr(launcher, "composed", {})
         self.failed: list[str] = []
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -74,6 +76,8 @@ class AetrainSweeper(BasicSweeper):
         try:
             for overrides in batch:
                 config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+                self.launcher.composed[tuple(overrides)] = config
+                config = config.copy()
                 with open_dict(config):
                     del config["hydra"]
                 check_metric(check(config, [o for o in overrides if not o.startswith("hydra.")]), swept)
@@ -125,9 +129,9 @@ class Folders:
 
     def refresh_report(self) -> None:
         """For members that have ended without a word."""
-        if self.sweep.is_dir():
-            from aetrain.sweeps import report
+        from aetrain.sweeps import report
 
+        if self.sweep.is_dir() and not report.is_current(self.sweep):
             report.refresh(self.sweep)
 
 

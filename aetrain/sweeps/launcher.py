@@ -6,7 +6,7 @@ On disk all ways leave the same. Imports no torch: in processes, only the member
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +56,14 @@ class Sweep:
         self.config, self.context, self.task_function = config, hydra_context, task_function
         self.mode, self.workers, self.memory_gb = mode, workers, memory_gb
 
-    def run(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
-        """What each member returned, in order. A member that fails with an AetrainError does not stop the others."""
+    def run(self, job_overrides: Sequence[Sequence[str]], first: int,
+            composed: Mapping[tuple[str, ...], DictConfig]) -> list[JobReturn]:  # fmt: skip
+        """What each member returned, in order. A member that fails with an AetrainError does not stop the others.
+        composed: by overrides, the configurations that are there already."""
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-        members = self._composed(job_overrides, first)
+        members = self._launched(job_overrides, first, composed)
         mode = self._mode(members)
         if mode == "stack":
             from aetrain.sweeps.stacked import run_stacked
@@ -90,11 +92,14 @@ class Sweep:
         )
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
 
-    def _composed(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[Launched]:
+    def _launched(self, job_overrides: Sequence[Sequence[str]], first: int,
+                  composed: Mapping[tuple[str, ...], DictConfig]) -> list[Launched]:  # fmt: skip
         common = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
         members = []
         for number, overrides in enumerate(job_overrides, first):
-            config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+            config = composed.get(tuple(overrides))
+            if config is None:
+                config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
             with open_dict(config):
                 config.hydra.job.id = config.hydra.job.num = number
             own = [o for o in overrides if o not in common and not o.startswith("hydra.")]

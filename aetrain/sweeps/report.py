@@ -51,6 +51,15 @@ def refresh(sweep: Path) -> None:
         log.warning("warning: %s: the report cannot be written (%s)", error.filename or sweep, error.strerror)
 
 
+def is_current(sweep: Path) -> bool:
+    """Whether no member has ended since the report was made."""
+    try:
+        made = (sweep / "report.html").stat().st_mtime_ns
+        return all(path.stat().st_mtime_ns < made for path in sweep.glob("*/result.json"))
+    except OSError:
+        return False
+
+
 def rebuild(sweep: Path) -> None:
     """Read the members as they are now and write the report. Processes take turns. Raises OSError."""
     with _turn(sweep):

@@ -7,6 +7,7 @@ trains inside the innermost.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ from aetrain.training.signals import listening
 from aetrain.training.stacking import Stack
 
 log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_REPORTS = 20
 
 
 def run_stacked(members: Sequence[Launched], run_one: Callable[[Launched], None], hydra_context: Any,
@@ -102,6 +105,7 @@ class Nest:
     def __init__(self, members: Sequence[Launched], hydra_context: Any, swept: Sequence[str]):
         self._launched, self._context, self._swept = members, hydra_context, swept
         self._members: dict[str, Member] = {}  # by label
+        self._reported = time.monotonic()
         self._outcomes: dict[str, float | Exception | None] = {}  # what a member returns or raises
 
     def run(self, depth: int = 0) -> None:
@@ -165,14 +169,20 @@ class Nest:
         metrics = conclude(training)
         tell(training, metrics)
         self._outcomes[label] = objective(training.config, metrics)
-        report.refresh(self._members[label].sweep)
+        self._refresh_report()
 
     def _give_up(self, label: str, training: Training, error: AetrainError | Interrupted) -> None:
         log.debug("%s", error)
         write_off(training, error)
         if isinstance(error, AetrainError):
             self._outcomes[label] = error
-            report.refresh(self._members[label].sweep)
+            self._refresh_report()
+
+    def _refresh_report(self) -> None:
+        """Not for every one of those that end together: they are all in it at the end."""
+        if time.monotonic() - self._reported > SECONDS_BETWEEN_REPORTS:
+            report.refresh(next(iter(self._members.values())).sweep)
+            self._reported = time.monotonic()
 
 
 @contextmanager
