@@ -7,14 +7,11 @@ import torch
 import yaml
 
 from tests.conftest import SMALL
+from tests.sweeps.test_launcher import members
 from tests.test_resume import Killed, assert_identical, kill_at, result  # noqa: F401
 
 SEQUENTIAL = "hydra.launcher.mode=sequential"
 LINE = ["-m", "model=beta_vae", "model.beta=1,4", SEQUENTIAL, *SMALL]
-
-
-def members(folder):
-    return sorted(p for p in folder.iterdir() if p.is_dir())
 
 
 def test_members_are_named_by_their_overrides_and_differ_by_them(aetrain):
@@ -94,3 +91,52 @@ def test_a_sweep_file_that_is_more_than_a_command_line_is_refused(aetrain, overr
     code, _, err = aetrain("resume=sweep")
     assert code == 2 and err.count("\n") == 1 and "multirun.yaml" in err
     assert [p.name for p in folder.iterdir()] == ["multirun.yaml"]
+
+
+def test_added_values_run_and_the_others_stay(aetrain):
+    line = [word.replace("1,4", "4,16") for word in LINE]
+    assert aetrain(*line, "hydra.sweep.dir=sweep")[0] == 0
+    before = {p.name: (p / "result.json").stat().st_mtime_ns for p in members(aetrain.folder / "sweep")}
+    line = [word.replace("1,4", "1,4,16,64") for word in LINE]
+    code, out, err = aetrain(*line, "hydra.sweep.dir=sweep")
+    assert code == 0, err
+    assert out.count("nothing to do") == 2
+    found = members(aetrain.folder / "sweep")
+    names = [p.name.partition(",")[0] for p in found]
+    assert names == ["0_model.beta=4", "1_model.beta=16", "2_model.beta=1", "3_model.beta=64"]
+    assert all((aetrain.folder / "sweep" / name / "result.json").stat().st_mtime_ns == t for name, t in before.items())
+    assert [yaml.safe_load((p / "config.yaml").read_text())["model"]["beta"] for p in found] == [4, 16, 1, 64]
+
+
+def test_a_resumed_sweep_goes_on_with_what_earlier_commands_began(aetrain):
+    assert aetrain(*LINE, "hydra.sweep.dir=sweep")[0] == 0
+    (members(aetrain.folder / "sweep")[0] / "result.json").unlink()  # as if it had been killed in its last moment
+    assert aetrain(*[word.replace("1,4", "16") for word in LINE], "hydra.sweep.dir=sweep")[0] == 0
+    code, out, err = aetrain("resume=sweep")
+    assert code == 0, err
+    assert out.count("nothing to do") == 2 and "resumed at step 6 of 6" in out
+    assert [result(p)["status"] for p in members(aetrain.folder / "sweep")] == ["done"] * 3
+
+
+def test_a_sweep_is_resumed_as_it_was_launched(aetrain):
+    line = [word.replace("sequential", "stack") for word in LINE]
+    assert aetrain(*line, "hydra.sweep.dir=sweep")[0] == 0
+    for member in members(aetrain.folder / "sweep"):
+        for path in (member / "result.json", member / "checkpoints" / "last.pt"):
+            path.unlink()
+    assert "a stack of 2" in aetrain("resume=sweep")[1]
+    code, _, err = aetrain("resume=sweep", "seed=1")
+    assert code == 2 and err.count("\n") == 1 and "seed=1: a sweep is continued as it was" in err
+
+
+def test_what_runs_code_is_not_taken_over_from_a_sweep_file(aetrain):
+    """Members of a sweep on a cluster begin with shell commands of the user's: nobody else's are run."""
+    from aetrain.resume import arguments
+
+    overrides = {"task": ["model=vae,ae"], "hydra": ["hydra/launcher=submitit_slurm", "hydra.launcher.setup=[reboot]",
+                 "hydra.launcher._target_=os.system", "hydra.launcher.mode=stack"]}  # fmt: skip
+    folder = aetrain.folder / "sweep"
+    folder.mkdir()
+    (folder / "multirun.yaml").write_text(json.dumps({"hydra": {"overrides": overrides}}))
+    restored = arguments(["resume=sweep"]).restored
+    assert [o for o in restored if o.startswith("hydra")] == ["hydra.launcher.mode=stack", "hydra.sweep.dir='sweep'"]
