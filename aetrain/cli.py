@@ -247,7 +247,11 @@ class Job:
             return run_task(check(config, overrides), folder, overrides, self.resumed)
         member = Member.of(config, self.swept)
         with reported(member.sweep):
-            return run_task(member.config, member.folder, member.overrides, member.resumed)
+            try:
+                return run_task(member.config, member.folder, member.overrides, member.resumed)
+            except Interrupted as error:
+                line = str(error).partition("; continue with")[0]
+                raise Interrupted(f"{line}; continue with aetrain resume={member.sweep}", error.exit_code) from error
 
 
 @contextmanager

@@ -91,6 +91,33 @@ class ProgressBar:
             self._bar.update(self._task, terms=f"{text}  {images_per_second:,.0f} img/s")
 
 
+class MembersBar:
+    """Members of a sweep that have ended, and the time left, on a terminal only; lines appear above it."""
+
+    def __init__(self, members: int):
+        self._bar: Any = None
+        if sys.stdout.isatty():
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+            text = TextColumn("{task.completed} of {task.total} members")
+            self._bar = Progress(text, BarColumn(bar_width=None), TimeElapsedColumn(), TimeRemainingColumn(),
+                                 transient=True)  # fmt: skip
+            self._task = self._bar.add_task("", total=members)
+
+    def __enter__(self) -> MembersBar:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def advance(self) -> None:
+        if self._bar:
+            self._bar.advance(self._task)
+
+
 def table(title: str, rows: Mapping[str, float]) -> str:
     """A small table of metrics, as text."""
     width = max(map(len, rows), default=0)

@@ -19,7 +19,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from aetrain.console import labelled
+from aetrain.console import MembersBar, labelled
 from aetrain.device import cpu_quota
 from aetrain.errors import Interrupted, RunFailed, UserError
 from aetrain.sweeps.launcher import Launched
@@ -40,14 +40,17 @@ def run_in_processes(members: Sequence[Launched], hydra_context: Any, swept: Seq
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["aetrain.sweeps.preload"])
     waiting, running = list(members), []
-    with _passing_on(running) as stop:
+    with _passing_on(running) as stop, MembersBar(len(members)) as bar:
         while running or (waiting and not stop):
             while waiting and len(running) < workers and not stop:
                 running.append(Process(context, waiting.pop(0), hydra_context, swept, threads))
+                if stop and not running[-1].told:  # it came while the process was made
+                    running[-1].send(stop[0])
             wait([process.sentinel for process in running])
             for process in [process for process in running if not process.is_alive()]:
                 running.remove(process)
                 process.conclude()
+                bar.advance()
     if stop:
         folder = members[0].config.hydra.sweep.dir
         raise Interrupted(
@@ -83,7 +86,7 @@ class Process:
     """A member in a process of its own, seen from the sweep's. Its lines are printed here behind its label."""
 
     def __init__(self, context: Any, member: Launched, hydra_context: Any, swept: Sequence[str], threads: int):
-        self.member = member
+        self.member, self.told = member, False
         pipes = [os.pipe(), os.pipe()]
         writers = [Connection(write, readable=False) for _, write in pipes]
         self._results, theirs = context.Pipe(duplex=False)
@@ -108,7 +111,7 @@ class Process:
 
     def send(self, number: int) -> None:
         """Pass a signal on. A member that does not listen yet has nothing to lose and is ended by any that stops."""
-        listens = self._results.poll()
+        self.told, listens = True, self._results.poll()
         if self.is_alive() and (listens or number in EXIT_CODES):
             os.kill(self._process.pid, number if listens else signal.SIGKILL)
 

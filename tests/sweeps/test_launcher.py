@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from tests.conftest import PYTHON, SMALL, read_events
 from tests.test_resume import assert_identical, result
@@ -24,13 +25,16 @@ def members(folder):
 
 def traits(run):
     """What a reader finds in a run's folder, up to the values."""
-    events = read_events(run).Tags()
+    found = read_events(run)
+    events, row = found.Tags(), HParamsPluginData()
+    row.ParseFromString(found.summary_metadata["_hparams_/session_start_info"].plugin_data.content)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     names = sorted(str(p.relative_to(run)).partition(".tfevents")[0] for p in run.rglob("*") if p.is_file())
     return {
         "files": names,
         "tags": {kind: sorted(events[kind]) for kind in ("scalars", "images", "histograms")},
-        "rows": [(row["step"], sorted(row)) for row in rows],
+        "hparams": sorted(row.session_start_info.hparams),  # TensorBoard's table has one row per run
+        "rows": [(step["step"], sorted(step)) for step in rows],
         "result": sorted(result(run)),
         "config": (run / "config.yaml").read_text(),
     }
