@@ -27,6 +27,7 @@ class Grid:
     png: bytes
     height: int  # pixels
     width: int
+    channels: int  # 1 or 3
 
 
 @torch.no_grad()
@@ -104,7 +105,7 @@ def _grid(name: str, images: Tensor) -> Grid:
     pixels = (images.float().clamp(0, 1) * 255).round().to(torch.uint8)
     tiles = F.pad(pixels, (0, GAP, 0, GAP), value=128).permute(2, 0, 3, 1, 4)  # (C, rows, H + gap, columns, W + gap)
     canvas = F.pad(tiles.flatten(3, 4).flatten(1, 2), (GAP, 0, GAP, 0), value=128)
-    canvas = canvas.expand(3 if channels == 1 else channels, -1, -1).cpu()
+    canvas = canvas.permute(1, 2, 0).squeeze(2).cpu()  # (H, W) or (H, W, C)
     buffer = io.BytesIO()
-    Image.fromarray(canvas.permute(1, 2, 0).numpy()).save(buffer, "PNG")
-    return Grid(name, buffer.getvalue(), canvas.shape[1], canvas.shape[2])
+    Image.fromarray(canvas.numpy()).save(buffer, "PNG", compress_level=3)  # half the time of 6, a tenth more bytes
+    return Grid(name, buffer.getvalue(), canvas.shape[0], canvas.shape[1], channels)

@@ -87,10 +87,10 @@ class Run:
     def histogram(self, step: int, tag: str, values: Tensor) -> None:
         self._events.add(Summary(value=[Summary.Value(tag=tag, histo=_histogram(values))]), step)
 
-    def grid(self, step: int, epoch: int, name: str, png: bytes, height: int, width: int) -> None:
+    def grid(self, step: int, epoch: int, name: str, png: bytes, height: int, width: int, channels: int) -> None:
         """The same PNG as a file and as a TensorBoard image."""
         write_atomically(self.folder / "grids" / f"{name}_{epoch:04d}.png", png)
-        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
+        image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=png)
         self._events.add(Summary(value=[Summary.Value(tag=f"grids/{name}", image=image)]), step)
 
     def finish(self, step: int, status: str, metrics: Mapping[str, float], seconds: float, **more: Any) -> None:

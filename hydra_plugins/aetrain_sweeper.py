@@ -131,7 +131,7 @@ class Folders:
         """For members that have ended without a word."""
         from aetrain.sweeps import report
 
-        if self.sweep.is_dir() and not report.is_current(self.sweep):
+        if self.sweep.is_dir():
             report.refresh(self.sweep)
 
 

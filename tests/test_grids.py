@@ -13,7 +13,7 @@ from tests.conftest import build
 
 def pixels(grid):
     """(H, W, 3) of a grid's PNG."""
-    return torch.from_numpy(np.array(Image.open(io.BytesIO(grid.png))))
+    return torch.from_numpy(np.array(Image.open(io.BytesIO(grid.png)).convert("RGB")))
 
 
 def test_a_traversal_changes_one_dimension_of_the_code(images):

@@ -11,8 +11,9 @@ from typing import Any
 
 from aetrain.sweeps.members import Member, Scalar, number
 
-# In this order, of all that the members measured.
+# In this order, before the other terms that the members measured.
 TERMS = ("loss", "recon", "kl", "nelbo", "nll", "bits_per_dim", "iwae", "sparsity", "contraction")
+LEFT_OUT = {"train", "val", "test", "latent", "optimizer", "hparam", "speed"}  # but for the split that is shown
 LATENT = ("active_units", "mean_activation", "dead_units", "l0", "aggregate_kl")
 
 
@@ -95,8 +96,10 @@ class Sweep:
         ]
 
     def objective(self) -> str | None:
-        """What members are compared by: losses at different weights do not compare."""
-        return next((tag for tag in (f"{self.split}/nelbo", f"{self.split}/recon") if tag in self.metrics), None)
+        """What members are compared by: nelbo or recon, since losses at different weights do not compare; in tasks
+        that measure neither, the first of what they do."""
+        wanted = (f"{self.split}/nelbo", f"{self.split}/recon", *self.metrics)
+        return next((tag for tag in wanted if tag in self.metrics), None)
 
 
 def analyse(members: Sequence[Member]) -> Sweep:
@@ -105,8 +108,10 @@ def analyse(members: Sequence[Member]) -> Sweep:
     done = [m for m in members if m.status == "done"]
     tags = {tag for m in done or members for tag in m.metrics}
     split = "test" if any(tag.startswith("test/") for tag in tags) else "val"
-    wanted = [f"{split}/{term}" for term in TERMS] + [f"latent/{name}" for name in LATENT]
-    return Sweep(tuple(members), axes, aggregate(members, axes), split, tuple(t for t in wanted if t in tags))
+    known = [f"{split}/{term}" for term in TERMS] + [f"latent/{name}" for name in LATENT]
+    others = sorted(tag for tag in tags if tag not in known and tag.partition("/")[0] not in LEFT_OUT - {split})
+    metrics = tuple(tag for tag in [*known, *others] if tag in tags)
+    return Sweep(tuple(members), axes, aggregate(members, axes), split, metrics)
 
 
 def find_axes(members: Sequence[Member]) -> tuple[Axis, ...]:

@@ -13,13 +13,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
 from aetrain.console import number
-from aetrain.sweeps.analysis import Axis, Stat, Suggestion, Sweep, show
+from aetrain.sweeps.analysis import Axis, Stat, Suggestion, Sweep, common_overrides, show
 from aetrain.sweeps.members import Member
-from aetrain.sweeps.pictures import Gallery, Picture
-from aetrain.sweeps.plots import Plot
+
+if TYPE_CHECKING:  # they import matplotlib and PIL, which a sweep that has nothing to draw yet need not wait for
+    from aetrain.sweeps.pictures import Gallery, Picture
+    from aetrain.sweeps.plots import Plot
 
 ASSETS = Path(__file__).parent
 ICON = (
@@ -28,14 +31,15 @@ ICON = (
     "%3C/svg%3E"
 )
 
+Section: TypeAlias = "tuple[Axis, Sequence[Plot], Sequence[Gallery]]"  # what is shown of a swept key
+
 
 def text(value: object) -> str:
     return escape(str(value), quote=True)
 
 
-def page(name: str, sweep: Sweep, sections: Sequence[tuple[Axis, Sequence[Plot], Sequence[Gallery]]],
-         suggestions: Sequence[Suggestion], common: Sequence[str]) -> str:  # fmt: skip
-    """The whole document. name: of the sweep's folder. common: the overrides that all members share."""
+def page(name: str, sweep: Sweep, sections: Sequence[Section], suggestions: Sequence[Suggestion]) -> str:
+    """The whole document. name: of the sweep's folder."""
     script = (ASSETS / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     title = f"Sweep of {' × '.join(axis.key for axis in sweep.axes)}" if sweep.axes else "Sweep"
@@ -44,7 +48,7 @@ def page(name: str, sweep: Sweep, sections: Sequence[tuple[Axis, Sequence[Plot],
         "base-uri 'none'; form-action 'none'"
     )
     body = [
-        f"<header><h1>{text(title)}</h1>{_summary(name, sweep, common)}</header>",
+        f"<header><h1>{text(title)}</h1>{_summary(name, sweep)}</header>",
         _failures(sweep.members, sweep.axes),
         _suggestions(suggestions),
         *(_section(*section) for section in sections),
@@ -66,7 +70,7 @@ def page(name: str, sweep: Sweep, sections: Sequence[tuple[Axis, Sequence[Plot],
     )
 
 
-def _summary(name: str, sweep: Sweep, common: Sequence[str]) -> str:
+def _summary(name: str, sweep: Sweep) -> str:
     counts = Counter(m.status for m in sweep.members)
     many = len(sweep.members)
     states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items(), key=lambda item: item[0] != "done"))
@@ -74,9 +78,10 @@ def _summary(name: str, sweep: Sweep, common: Sequence[str]) -> str:
     about = [f"{many} member{'s' * (many != 1)}: {states}" if many else "no members yet"]
     if seeds:
         about.append(f"seed{'s' * (len(seeds) > 1)} {', '.join(sorted(seeds))}")
-    about.append("final numbers on the test split" if sweep.split == "test" else "numbers on the validation split")
+    if any(tag.startswith(f"{sweep.split}/") for tag in sweep.metrics):
+        about.append("final numbers on the test split" if sweep.split == "test" else "numbers on the validation split")
     lines = [f'<p class="about">{text(name)}</p>', f"<p>{text('; '.join(about))}.</p>"]
-    if common:
+    if common := common_overrides(sweep.members):
         lines.append(f'<p class="common">In common: <code>{text(" ".join(common))}</code></p>')
     likelihoods = sorted({show(v) for m in sweep.members if (v := m.config.get("model.likelihood"))})
     if len(likelihoods) > 1:

@@ -21,7 +21,9 @@ from aetrain.sweeps.analysis import Axis, Stat, Sweep, bend, pareto, show
 
 COLOURS = ("#1b5e9e", "#c8553d", "#2f8f6b", "#8a5aa8", "#b8860b", "#5b6770", "#d17b9b", "#4aa3b8")
 INK, FAINT = "#1c1e21", "#c9ccd1"
-MOST_LABELS = 10  # entries of a legend
+MOST_LABELS = 12  # entries of a legend
+MOST_POINTS = 24  # that are labelled, of one plot
+_SHORT = FuncFormatter(lambda v, _: f"{v:.4g}")
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ def rate_distortion(sweep: Sweep, axis: Axis, rate: str, distortion: str) -> Plo
     everything = [p for _, points in lines for p in points]
     front = {id(everything[i]) for i in pareto([(p.stats[rate].mean, p.stats[distortion].mean) for p in everything])}
     index = sweep.axis_index(axis)
-    for (line, points), colour in zip(lines, _colours(len(lines)), strict=True):
+    for number, ((line, points), colour) in enumerate(zip(lines, _colours(len(lines)), strict=True)):
+        # Labels of neighbouring lines on opposite sides.
+        offset, side = [((8, 5), "left"), ((-8, -11), "right")][number % 2]
         xs, ys = [p.stats[rate] for p in points], [p.stats[distortion] for p in points]
         _errors(ax, [s.mean for s in xs], ys, colour, xs)
         ax.plot([s.mean for s in xs], [s.mean for s in ys], "-", color=colour, lw=1.4, label=line.label or None)
@@ -69,10 +73,11 @@ def rate_distortion(sweep: Sweep, axis: Axis, rate: str, distortion: str) -> Plo
             ax.plot(x, y, "o", ms=6.5, color=colour, mfc=colour if on_front else "white", mew=1.4, zorder=3)
             if i == at:
                 ax.plot(x, y, "o", ms=13, color=colour, mfc="none", mew=1)
-            text = f"β {show(point.values[index])}"
-            ax.annotate(text, (x, y), (8, 5), textcoords="offset points", fontsize=8.5, color=INK)
+            if len(everything) <= MOST_POINTS:
+                text = f"β {show(point.values[index])}"
+                ax.annotate(text, (x, y), offset, textcoords="offset points", ha=side, fontsize=8.5, color=INK)
     ax.margins(0.14)
-    _legend(ax, len(lines))
+    _legend(ax)
     caption = (
         "Each point is one β, its bars one standard deviation over seeds. Filled points are on the Pareto front: no "
         "other has both a lower rate and a lower distortion. The ring marks where a curve bends most."
@@ -111,7 +116,7 @@ def against(sweep: Sweep, axis: Axis, tag: str, identity: bool = False) -> Plot:
             ax.set_ylim(-0.06 * max(1, *drawn), 1.12 * max(1, *drawn))
     _ticks(ax, axis)
     lost = _mark_failures(ax, sweep, axis)
-    _legend(ax, len(lines) + identity)
+    _legend(ax)
     caption = ["The dashed line is what was asked for."] * identity + [
         "× marks values at which no member got done."
     ] * lost
@@ -120,8 +125,9 @@ def against(sweep: Sweep, axis: Axis, tag: str, identity: bool = False) -> Plot:
 
 
 def _axes(x_label: str, y_label: str):
-    figure = Figure(figsize=(4.6, 3.4), dpi=170, facecolor="white", layout="constrained")
-    ax = figure.add_subplot(facecolor="white")
+    figure = Figure(figsize=(4.6, 3.4), dpi=170, facecolor="white")
+    # Fixed margins: the panels of a page line up, and matplotlib's own layout takes as long as all the drawing.
+    ax = figure.add_axes((0.14, 0.15, 0.83, 0.74), facecolor="white")
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -129,6 +135,8 @@ def _axes(x_label: str, y_label: str):
     ax.tick_params(colors=INK, labelsize=9, color=FAINT, which="both")
     ax.grid(True, color="#eceef0", lw=0.8)
     ax.set_axisbelow(True)
+    for ticked in (ax.xaxis, ax.yaxis):
+        ticked.set_major_formatter(_SHORT)
     ax.set_xlabel(_plain(x_label), fontsize=9.5, color=INK)
     ax.set_title(_plain(y_label), fontsize=10.5, color=INK, loc="left", pad=8)
     return figure, ax
@@ -158,7 +166,11 @@ def _ticks(ax, axis: Axis) -> None:
     """The swept values themselves as ticks, where they have room."""
     if not axis.is_numeric:
         short = [_plain(str(v) if len(str(v)) <= 16 else f"{str(v)[:15]}…") for v in axis.values]
-        ax.set_xticks(range(len(short)), short, rotation=0 if len(short) <= 5 else 30)
+        slanted = sum(map(len, short)) > 40
+        if slanted:
+            ax.set_position((0.14, 0.3, 0.83, 0.59))
+        alignment = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
+        ax.set_xticks(range(len(short)), short, **alignment)
         ax.set_xlim(-0.5, len(short) - 0.5)
     elif _have_room(axis):
         _tick_values(ax.xaxis, axis)
@@ -167,7 +179,7 @@ def _ticks(ax, axis: Axis) -> None:
 def _tick_values(ticked, axis: Axis) -> None:
     ticked.set_major_locator(FixedLocator(axis.values))
     ticked.set_minor_locator(NullLocator())
-    ticked.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    ticked.set_major_formatter(_SHORT)
 
 
 def _have_room(axis: Axis) -> bool:
@@ -176,14 +188,21 @@ def _have_room(axis: Axis) -> bool:
     return min(b - a for a, b in pairwise(places)) > 0.12 * (places[-1] - places[0])
 
 
-def _legend(ax, entries: int) -> None:
+def _legend(ax) -> None:
+    """Below the axes, where it hides nothing: the figure grows by it."""
     handles, labels = ax.get_legend_handles_labels()
-    if entries < 2 or not handles:
+    if not labels:
         return
     if (more := len(labels) - MOST_LABELS + 1) > 1:
         handles, labels = handles[:MOST_LABELS], [*labels[: MOST_LABELS - 1], f"… and {more} more"]
+    figure, (left, bottom, width, height) = ax.figure, ax.get_position().bounds
+    before = figure.get_figheight()
+    after = before + 0.2 * math.ceil(len(labels) / 3)  # inches
+    figure.set_figheight(after)
+    ax.set_position((left, 1 - (1 - bottom) * before / after, width, height * before / after))
     labels = [_plain(label) for label in labels]
-    ax.legend(handles, labels, fontsize=8.5, frameon=False, labelcolor=INK, loc="best", handlelength=1.4)
+    figure.legend(handles, labels, loc="lower center", ncols=3, fontsize=8.5, labelcolor=INK, frameon=False,
+                  handlelength=1.4, columnspacing=1.2)  # fmt: skip
 
 
 def _colours(n: int) -> list:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
+import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -18,8 +19,9 @@ from typing import Any
 
 from aetrain.errors import UserError
 from aetrain.files import write_atomically, write_json
-from aetrain.sweeps.analysis import Suggestion, Sweep, analyse, common_overrides, is_number, pareto, show, suggest
+from aetrain.sweeps.analysis import Suggestion, Sweep, analyse, is_number, pareto, show, suggest
 from aetrain.sweeps.members import Member, check_sweep, find
+from aetrain.sweeps.page import Section, page
 
 log = logging.getLogger(__name__)
 
@@ -44,41 +46,52 @@ def command(overrides: Sequence[str], multirun: bool = False) -> None:
 
 
 def refresh(sweep: Path) -> None:
-    """`rebuild`, after a member has ended: a report that cannot be written is no reason to fail."""
+    """`rebuild`, where a member has news. A report that cannot be written is no reason for a run to fail."""
     try:
-        rebuild(sweep)
+        rebuild(sweep, only_news=True)
     except OSError as error:
         log.warning("warning: %s: the report cannot be written (%s)", error.filename or sweep, error.strerror)
 
 
-def is_current(sweep: Path) -> bool:
-    """Whether no member has ended since the report was made."""
-    try:
-        made = (sweep / "report.html").stat().st_mtime_ns
-        return all(path.stat().st_mtime_ns < made for path in sweep.glob("*/result.json"))
-    except OSError:
-        return False
-
-
-def rebuild(sweep: Path) -> None:
-    """Read the members as they are now and write the report. Processes take turns. Raises OSError."""
+def rebuild(sweep: Path, only_news: bool = False) -> None:
+    """Write the report of the members as they are now; with only_news, unless it is there already. Processes take
+    turns. Raises OSError."""
     with _turn(sweep):
+        for half_written in [*sweep.glob(".report.*.tmp"), *sweep.glob("report/.*.tmp")]:
+            half_written.unlink()
         whole = analyse(find(sweep))
+        name = sweep.resolve().name
         suggestions = [s for axis in whole.axes if (s := suggest(whole, axis))]
-        write_json(sweep / "report.json", as_data(sweep.resolve().name, whole, suggestions))
-        write_atomically(sweep / "report.csv", as_csv(whole).encode("utf-8", "replace"))
-        # Here, because matplotlib takes a second to import and the members of a sweep import this module.
-        from aetrain.sweeps.page import page
-        from aetrain.sweeps.pictures import galleries
-        from aetrain.sweeps.plots import key_plots
-
-        sections = [(axis, key_plots(whole, axis), galleries(whole, axis)) for axis in whole.axes]
-        folder = sweep / "report"
-        folder.mkdir(exist_ok=True)
+        data = as_data(name, whole, suggestions)
+        if only_news and data == _written(sweep / "report.json"):
+            return
+        sections = draw(whole)
+        (sweep / "report").mkdir(exist_ok=True)
         for plot in (plot for _, plots, _ in sections for plot in plots):
-            write_atomically(folder / f"{plot.name}.png", plot.png)
-        content = page(sweep.resolve().name, whole, sections, suggestions, common_overrides(whole.members))
+            write_atomically(sweep / "report" / f"{plot.name}.png", plot.png)
+        content = page(name, whole, sections, suggestions)
         write_atomically(sweep / "report.html", content.encode("utf-8", "replace"))
+        write_atomically(sweep / "report.csv", as_csv(whole).encode("utf-8", "replace"))
+        write_json(sweep / "report.json", data)  # last: where it is, all of the report is
+
+
+def _written(path: Path) -> Any:
+    """The content of an earlier report.json; None where none can be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def draw(sweep: Sweep) -> list[Section]:
+    """Each swept key with its plots and galleries; nothing as long as no member is done."""
+    if not sweep.axes or not any(p.stats for p in sweep.points):
+        return []
+    # Here, because matplotlib takes a second to import.
+    from aetrain.sweeps.pictures import galleries
+    from aetrain.sweeps.plots import key_plots
+
+    return [(axis, key_plots(sweep, axis), galleries(sweep, axis)) for axis in sweep.axes]
 
 
 @contextmanager

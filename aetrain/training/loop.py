@@ -213,7 +213,7 @@ class Training:
         with self.precision.autocast():
             grids = make_grids(self.model, self.splits, self.config.seed)
         for grid in grids:
-            self.run.grid(self.step, epoch, grid.name, grid.png, grid.height, grid.width)
+            self.run.grid(self.step, epoch, grid.name, grid.png, grid.height, grid.width, grid.channels)
 
     def check_finite(self) -> None:
         """Raise RunFailed if the latch has closed."""

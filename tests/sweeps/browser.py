@@ -29,10 +29,11 @@ class Browser:
         self._process = subprocess.Popen(
             [DRIVER, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        for line in self._process.stdout:
-            if found := re.search(r"started successfully on port (\d+)", line):
-                break
-        self._root = f"http://127.0.0.1:{found[1]}"
+        said = iter(self._process.stdout.readline, "")
+        ports = (found[1] for line in said if (found := re.search(r"started successfully on port (\d+)", line)))
+        if (port := next(ports, None)) is None:
+            raise RuntimeError(f"{DRIVER} did not start")
+        self._root = f"http://127.0.0.1:{port}"
         options = {"binary": BINARY, "args": [*FLAGS, f"--user-data-dir={self._folder}"]}
         wanted = {
             "goog:chromeOptions": options,

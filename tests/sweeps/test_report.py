@@ -5,7 +5,9 @@ import io
 import json
 import math
 import os
+import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -16,7 +18,7 @@ from PIL import Image
 from aetrain.sweeps.analysis import analyse, bend, between, menger, pareto
 from aetrain.sweeps.members import find
 from aetrain.sweeps.pictures import galleries
-from aetrain.sweeps.report import rebuild
+from aetrain.sweeps.report import rebuild, refresh
 from tests.conftest import PYTHON, SMALL
 from tests.sweeps.synthetic import beta_sweep, grid, member, sweep_folder
 
@@ -107,6 +109,17 @@ def test_another_key_is_judged_by_the_objective(tmp_path):
         member(sweep, f"{i}_lr", ["model=ae", f"optimizer.lr={float(lr)}"], {"test/recon": recon})
     [suggestion] = report(sweep)["suggestions"]
     assert suggestion["override"] == "optimizer.lr=0.000316,0.00316" and "test/recon" in suggestion["reason"]
+
+
+def test_a_task_with_metrics_of_its_own(tmp_path):
+    """The error of a classifier, with a minimum between: only the bend counts, not its direction."""
+    sweep = sweep_folder(tmp_path / "s")
+    for i, (k, error) in enumerate([(5, 3.0), (10, 1.4), (25, 1.4), (40, 1.4)]):
+        metrics = {"softmax/test_error": error, "optimizer/lr": 1.0}
+        member(sweep, f"{i}_k", ["experiment=k_sparse", f"model.k={k}"], metrics)
+    data = report(sweep)
+    assert data["suggestions"][0]["override"] == "model.k=7,16"
+    assert [p.name for p in (sweep / "report").iterdir()] == ["model.k-softmax.test_error.png"]
 
 
 def test_a_group_and_a_number_swept_together(tmp_path):
@@ -229,7 +242,7 @@ MALFORMED = {
 @pytest.mark.parametrize(("name", "content"), [(n, c) for n, cs in MALFORMED.items() for c in cs])
 def test_a_malformed_member_says_why_and_stops_nothing(tmp_path, monkeypatch, name, content):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("aetrain.sweeps.plots.key_plots", lambda *_: [])  # the drawing is not in question
+    monkeypatch.setattr("aetrain.sweeps.report.draw", lambda _: [])  # the drawing is not in question
     sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0})
     bad = member(sweep, "2_bad", ["model=beta_vae", "model.beta=2", "seed=0", "trainer.epochs=3"], {"test/recon": 1.0})
     (bad / name).write_text(content)
@@ -261,17 +274,48 @@ def test_rebuilding_changes_nothing(tmp_path):
         }
 
     rebuild(sweep)
-    first = content()
+    first, made = content(), (sweep / "report.html").stat().st_mtime_ns
+    refresh(sweep)
+    assert (sweep / "report.html").stat().st_mtime_ns == made  # nothing is drawn again
     rebuild(sweep)
     assert content() == first and len(first) == 6
     assert not list(sweep.rglob("*.tmp"))
+    shutil.rmtree(sweep / "4_model.beta=16,seed=0")
+    refresh(sweep)
+    assert content() != first
+
+
+def test_several_may_rebuild_at_once(tmp_path):
+    """Each with a lock of its own, as processes have. What is left is a whole report, of all members."""
+    sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0})
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(rebuild, sweep) for _ in range(4)]:
+            done.result()
+    assert len(json.loads((sweep / "report.json").read_text())["members"]) == len(table(sweep)) == 2
+    assert (sweep / "report.html").read_text().endswith("</html>\n") and not list(sweep.rglob("*.tmp"))
+
+
+def test_a_report_that_cannot_be_written_costs_a_sweep_nothing(tmp_path, caplog):
+    sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0})
+    (sweep / "report.json").mkdir()
+    refresh(sweep)
+    [record] = caplog.records
+    assert "report.json" in record.message and "Is a directory" in record.message
 
 
 # --- the command
 
 
 def test_a_real_sweep_reports_what_its_members_measured(aetrain):
-    line = ["-m", "model=beta_vae", "model.beta=1,8", "model.hidden=[32]", "model.latent_dim=3", *SMALL]
+    line = [
+        "-m",
+        "model=beta_vae",
+        "model.beta=1,8",
+        "model.hidden=[32]",
+        "model.latent_dim=3",
+        *SMALL,
+        "hydra.launcher.mode=sequential",
+    ]
     code, _, err = aetrain(*line, "trainer.max_steps=2", "hydra.sweep.dir=sweep")
     assert code == 0, err
     before = sorted(p for p in aetrain.folder.rglob("*") if not p.is_relative_to(aetrain.folder / "sweep"))

@@ -22,9 +22,9 @@ SMALL = ["data.limit=4000", "trainer.batch_size=20", "trainer.log_every=50", "mo
 
 
 @functools.cache
-def splits() -> Splits:
+def splits(where=CPU) -> Splits:
     """MNIST at half the side, 200 steps to an epoch: a step is then mostly what a stack changes."""
-    full = data.load(compose("data.limit=4000").data, CPU)
+    full = data.load(compose("data.limit=4000").data, where)
     small = {
         name: Split(split.images[:, :, 2:26:2, 2:26:2].contiguous(), split.labels)
         for name, split in {"train": full.train, "val": full.val, "test": full.test}.items()
@@ -44,10 +44,10 @@ def end(training):
     return {name: p.detach().clone() for name, p in training.model.state_dict().items()}
 
 
-def alone(configs, folder):
+def alone(configs, folder, where=CPU):
     ends = []
     for k, config in enumerate(configs):
-        with started(config, folder / f"alone{k}", [], splits(), CPU, Requests(), None) as training:
+        with started(config, folder / f"alone{k}", [], splits(where), where, Requests(), None) as training:
             try:
                 training.fit()
                 conclude(training)
@@ -57,7 +57,7 @@ def alone(configs, folder):
     return ends
 
 
-def stacked(configs, folder, on_end=lambda name, training: None):
+def stacked(configs, folder, on_end=lambda name, training: None, where=CPU):
     """The members' weights when each has come to its end."""
     ends = {}
 
@@ -73,7 +73,7 @@ def stacked(configs, folder, on_end=lambda name, training: None):
     with ExitStack() as folders:
         trainings = {
             f"stacked{k}": folders.enter_context(
-                started(config, folder / f"stacked{k}", [], splits(), CPU, Requests(), None, stacked=True)
+                started(config, folder / f"stacked{k}", [], splits(where), where, Requests(), None, stacked=True)
             )
             for k, config in enumerate(configs)
         }
@@ -116,6 +116,19 @@ def test_a_member_has_the_weights_that_it_has_alone(family, tmp_path, float64):
             torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=1e-9)
     if family != "vae":  # whose hparam is not in use: equal members then stay equal
         assert any(not torch.equal(one_by_one[0][name], one_by_one[1][name]) for name in one_by_one[0])
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("graph", ["false", "true"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_so_it_has_on_a_gpu_also_in_a_graph(family, graph, tmp_path, float64):
+    hparam, values, overrides = FAMILIES[family]
+    where, graphed = torch.device("cuda", 0), f"trainer.cuda_graph={graph}"
+    one_by_one = alone(members(hparam, values, *overrides), tmp_path, where)
+    together = stacked(members(hparam, values, *overrides, graphed), tmp_path, where=where)
+    for ours, theirs in zip(together, one_by_one, strict=True):
+        for name in theirs:
+            torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=1e-8)
 
 
 def test_each_member_stops_early_when_it_would_alone(tmp_path):
