@@ -6,6 +6,7 @@ In a namespace package of this name because Hydra takes sweepers from nowhere el
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from omegaconf import open_dict
 
 from aetrain.errors import AetrainError, RunFailed
 from aetrain.resume import read_overrides, typed_out
+
+log = logging.getLogger(__name__)
 
 
 class Patient:
@@ -133,6 +136,8 @@ class Folders:
 
         if self.sweep.is_dir():
             report.refresh(self.sweep)
+        if (self.sweep / "report.html").is_file():
+            log.info("%s", self.sweep / "report.html")
 
 
 # A plain dict, not a dataclass: Hydra scans this file without entering it into sys.modules, which dataclasses need.
