@@ -207,6 +207,19 @@ def between(values: Sequence[float], i: int) -> list[float]:
     return found
 
 
+def doubt(curve: Sequence[tuple[float, float]], stats: Sequence[Stat], i: int) -> str:
+    """What to say of a bend that may be noise: its point's distance from the chord of its neighbours, along y, is less
+    than two standard errors, or nothing is known of them. stats: of y."""
+    (x0, y0), (x1, y1), (x2, y2) = curve[i - 1 : i + 2]
+    if any(s.std is None for s in stats[i - 1 : i + 2]):
+        return " With one seed, this may be noise."
+    share = (x1 - x0) / (x2 - x0) if x2 != x0 else 0.5
+    variances = [s.std**2 / s.n for s in stats[i - 1 : i + 2]]
+    error = math.sqrt((1 - share) ** 2 * variances[0] + variances[1] + share**2 * variances[2])
+    distance = abs(y1 - (1 - share) * y0 - share * y2)
+    return "" if distance >= 2 * error else " The bend is smaller than two standard errors: more seeds first."
+
+
 def suggest(sweep: Sweep, axis: Axis) -> Suggestion | None:
     """Values of a numeric key to try where the curve bends most: of distortion against rate for beta, of the
     objective for the others. With several keys swept, on the line with the lowest objective."""
@@ -229,10 +242,11 @@ def suggest(sweep: Sweep, axis: Axis) -> Suggestion | None:
         at = bend(curve)
         if at is not None and (new := between(values, at)):
             lowest = min(p.stats[goal].mean for p in points if goal in p.stats)
-            candidates.append((lowest, line, values[at], new))
+            errors = [p.stats[wanted[-1]] for p in points]
+            candidates.append((lowest, line, values[at], new, doubt(curve, errors, at)))
     if not candidates:
         return None
-    _, line, value, new = min(candidates, key=lambda c: c[0])
+    _, line, value, new, doubts = min(candidates, key=lambda c: c[0])
     what = "distortion against rate" if is_rate_distortion else f"{goal} against {axis.key}"
     if axis.is_log and not is_rate_distortion:
         what += " (logarithmic)"
@@ -246,7 +260,7 @@ def suggest(sweep: Sweep, axis: Axis) -> Suggestion | None:
         axis.key,
         override,
         f"The curve of {what}, both axes scaled to [0, 1]{where}, bends most at {axis.key} = {show(value)}: the values "
-        "proposed lie in the middle of the intervals on either side of it.",
+        f"proposed lie in the middle of the intervals on either side of it.{doubts}",
         shlex.join(["aetrain", "-m", *words]),
     )
 

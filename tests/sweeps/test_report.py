@@ -98,6 +98,15 @@ def test_values_to_try_next_are_beside_the_corner(tmp_path):
     assert data["pareto"] == [{"model.beta": 4}]
 
 
+@pytest.mark.parametrize(
+    ("spread", "says"), [([0.0], "With one seed"), ([0.0, 1.0], "of it."), ([0.0, 80.0], "more seeds first")]
+)
+def test_a_bend_is_held_against_the_spread_over_seeds(tmp_path, spread, says):
+    """At the corner the distortion is 40 nats off the chord; 0 and 80 over two seeds have a standard error of 40."""
+    data = report(beta_sweep(tmp_path / "s", CORNER, dict(enumerate(spread))))
+    assert says in data["suggestions"][0]["reason"][-50:]
+
+
 def test_two_values_suggest_nothing(tmp_path):
     assert report(beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0}))["suggestions"] == []
 
