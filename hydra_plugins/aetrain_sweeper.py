@@ -57,7 +57,6 @@ class AetrainSweeper(BasicSweeper):
             returns = super().sweep(arguments)
         finally:
             self._folders.refresh_report()
-        log.info("%s", self._folders.sweep / "report.html")
         if failed := self.launcher.failed:
             raise RunFailed(f"{len(failed)} of {sum(map(len, returns))} members failed: {'; '.join(failed)}")
         return returns
