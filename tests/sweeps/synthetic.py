@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 from PIL import Image
+
+from aetrain.sweeps.report import rebuild
 
 
 def sweep_folder(folder: Path) -> Path:
@@ -59,3 +64,14 @@ def beta_sweep(folder: Path, curve: dict[float, tuple[float, float]], seeds: dic
             grid(made, "traversals", 4, 11)
             number += 1
     return sweep
+
+
+def report(sweep: Path) -> dict:
+    """report.json, made anew; strict JSON."""
+    rebuild(sweep)
+    return json.loads((sweep / "report.json").read_text(), parse_constant=pytest.fail)
+
+
+def table(sweep: Path) -> list[dict[str, str]]:
+    """The rows of report.csv."""
+    return list(csv.DictReader(io.StringIO((sweep / "report.csv").read_text())))
