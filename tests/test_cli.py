@@ -1,6 +1,5 @@
 """The command line's contract: exit codes, one-line errors, nothing left behind, no torch before it is needed."""
 
-import json
 import os
 import subprocess
 import time
@@ -112,18 +111,6 @@ def test_version(aetrain):
     from aetrain import __version__
 
     assert aetrain("--version") == (0, f"aetrain {__version__}\n", "")
-
-
-def test_a_sweep_names_its_members_by_their_overrides(aetrain):
-    line = ["-m", "model=beta_vae", "model.beta=1,4", *SMALL, "hydra.sweep.dir=sweep"]
-    code, _, err = aetrain(*line)
-    assert code == 0, err
-    names = sorted(p.name for p in (aetrain.folder / "sweep").iterdir() if p.is_dir() and p.name != "report")
-    assert [name[:14] for name in names] == ["0_model.beta=1", "1_model.beta=4"]
-    hashes = {
-        json.loads((aetrain.folder / "sweep" / name / "result.json").read_text())["config_hash"] for name in names
-    }
-    assert len(hashes) == 2
 
 
 def test_runs_started_together_do_not_share_a_folder(tmp_path):

@@ -47,28 +47,31 @@ def test_all_ways_leave_the_same_on_disk(aetrain):
     code, out, err = aetrain(*line, "hydra.launcher.mode=stack", "hydra.sweep.dir=stack")
     assert code == 0, err
     assert out.count("a stack of 2:") == 2  # members with different seeds draw different noise
-    assert aetrain(*LINE, "seed=1", "hydra.launcher.mode=processes", "hydra.sweep.dir=processes")[0] == 0
-    basic = members(aetrain.folder / "basic")
-    for one, other in zip(members(aetrain.folder / "stack"), basic, strict=True):
+    basic, stack = members(aetrain.folder / "basic"), members(aetrain.folder / "stack")
+    for one, other in zip(stack, basic, strict=True):
         assert one.name == other.name and traits(one) == traits(other)
         assert result(one)["metrics"] == pytest.approx(result(other)["metrics"], rel=3e-3)
         size, expected = ((run / "checkpoints" / "last.pt").stat().st_size for run in (one, other))
         assert size == pytest.approx(expected, rel=0.01)  # a member's own numbers, not the whole stack's
-    for one, other in zip(members(aetrain.folder / "processes"), [basic[1], basic[3]], strict=True):
+    labels = ["0 model.beta=1 seed=0", "1 model.beta=1 seed=1", "2 model.beta=4 seed=0", "3 model.beta=4 seed=1"]
+    assert_lines_are_labelled(out, dict(zip(labels, stack, strict=True)))
+
+    code, out, err = aetrain(*LINE, "seed=1", "hydra.launcher.mode=processes", "hydra.sweep.dir=processes")
+    assert code == 0, err
+    processes = members(aetrain.folder / "processes")
+    for one, other in zip(processes, [basic[1], basic[3]], strict=True):
         assert traits(one) == traits(other)
         assert_identical(one, other)
+    assert_lines_are_labelled(out, dict(zip(["0 model.beta=1", "1 model.beta=4"], processes, strict=True)))
 
 
-def test_lines_say_which_member_they_are_about(aetrain):
-    for mode in ("stack", "processes"):
-        code, out, err = aetrain(*LINE, f"hydra.launcher.mode={mode}", f"hydra.sweep.dir={mode}")
-        assert code == 0, err
-        for member, label in zip(members(aetrain.folder / mode), ("0 model.beta=1", "1 model.beta=4"), strict=True):
-            said = [line.partition("] ")[2] for line in out.splitlines() if line.startswith(f"[{label}] ")]
-            assert any(line.startswith("epoch 1/10") for line in said)
-            log = (member / "aetrain.log").read_text()
-            assert all(line in log for line in said)
-            assert log.count("epoch 1/10") == 1  # and no other member's
+def assert_lines_are_labelled(out, folders):
+    """Each member's lines are told behind its label, and are in its own log and no other's."""
+    for label, folder in folders.items():
+        said = [line.partition("] ")[2] for line in out.splitlines() if line.startswith(f"[{label}] ")]
+        log = (folder / "aetrain.log").read_text()
+        assert any(line.startswith("epoch 1/10") for line in said) and all(line in log for line in said)
+        assert log.count("epoch 1/10") == 1
 
 
 @pytest.mark.parametrize(

@@ -14,19 +14,19 @@ SEQUENTIAL = "hydra.launcher.mode=sequential"
 LINE = ["-m", "model=beta_vae", "model.beta=1,4", SEQUENTIAL, *SMALL]
 
 
-def test_members_are_named_by_their_overrides_and_differ_by_them(aetrain):
+def test_members_are_runs_named_by_their_overrides(aetrain):
+    """Each equals the same command alone, and can be resumed alone."""
     code, _, err = aetrain(*LINE, "hydra.sweep.dir=sweep")
     assert code == 0, err
     found = members(aetrain.folder / "sweep")
     assert [p.name.split(",")[0] for p in found] == ["0_model.beta=1", "1_model.beta=4"]
     assert [yaml.safe_load((p / "config.yaml").read_text())["model"]["beta"] for p in found] == [1, 4]
     assert len({result(p)["config_hash"] for p in found}) == 2
-
-
-def test_a_member_equals_the_same_command_alone(aetrain):
-    assert aetrain(*LINE, "hydra.sweep.dir=sweep")[0] == 0
     assert aetrain("model=beta_vae", "model.beta=4", *SMALL, "hydra.run.dir=alone")[0] == 0
-    assert_identical(members(aetrain.folder / "sweep")[1], aetrain.folder / "alone")
+    assert_identical(found[1], aetrain.folder / "alone")
+    code, out, err = aetrain(f"resume={found[0]}", "trainer.max_steps=9")
+    assert code == 0, err
+    assert "resumed at step 6 of 9" in out and torch.load(found[0] / "checkpoints" / "last.pt")["step"] == 9
 
 
 def test_a_failed_member_does_not_touch_the_others_and_is_told_at_the_end(aetrain):
@@ -64,14 +64,6 @@ def test_an_interrupted_sweep_goes_on(aetrain, kill_at, command):  # noqa: F811
     assert (first / "checkpoints" / "last.pt").stat().st_mtime_ns == untouched
     for one, other in zip(members(aetrain.folder / "sweep"), members(aetrain.folder / "reference"), strict=True):
         assert_identical(one, other)
-
-
-def test_a_member_can_be_resumed_alone(aetrain):
-    assert aetrain(*LINE, "hydra.sweep.dir=sweep")[0] == 0
-    member = members(aetrain.folder / "sweep")[0]
-    code, out, err = aetrain(f"resume={member}", "trainer.max_steps=9")
-    assert code == 0, err
-    assert "resumed at step 6 of 9" in out and torch.load(member / "checkpoints" / "last.pt")["step"] == 9
 
 
 @pytest.mark.parametrize(
