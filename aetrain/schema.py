@@ -8,6 +8,7 @@ torch is imported, which takes seconds.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -277,6 +278,7 @@ TASKS: dict[str, type] = {"train": Task, "linear": LinearTask, "classify": Class
 GROUPS: dict[str, type] = {"data": Data, "device": Device, "optimizer": Optimizer, "trainer": Trainer, "task": Task}
 
 
+@functools.cache  # once per process
 def register() -> None:
     """Make the dataclasses known to Hydra, under hydra/schema/ so that --help does not list them as options."""
     store = ConfigStore.instance()

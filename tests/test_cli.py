@@ -1,5 +1,6 @@
 """The command line's contract: exit codes, one-line errors, nothing left behind, no torch before it is needed."""
 
+import multiprocessing
 import os
 import subprocess
 import time
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from aetrain.cli import main
 from tests.conftest import PYTHON, SMALL
 
 MISTAKES = [
@@ -114,11 +116,10 @@ def test_version(aetrain):
 
 
 def test_runs_started_together_do_not_share_a_folder(tmp_path):
-    processes = [
-        subprocess.Popen([PYTHON, "-m", "aetrain", *SMALL, "trainer.max_steps=1"], cwd=tmp_path,
-                         stdout=subprocess.DEVNULL) for _ in range(2)
-    ]  # fmt: skip
-    assert [p.wait(120) for p in processes] == [0, 0]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["aetrain.sweeps.preload"])  # torch is imported once for both
+    with context.Pool(2, initializer=os.chdir, initargs=[tmp_path]) as pool:
+        assert pool.map(main, [[*SMALL, "trainer.max_steps=1"]] * 2, chunksize=1) == [0, 0]
     assert len(list((tmp_path / "outputs" / "vae").iterdir())) == 2
 
 
