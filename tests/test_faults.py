@@ -4,17 +4,19 @@
 """
 
 import json
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
+from aetrain.cli import main
 from aetrain.schema import MODELS
 from aetrain.training import checkpoint
-from tests.conftest import PYTHON
 from tests.test_resume import assert_identical
 
 # One thread each, a checkpoint after nearly every step: half of the time is spent writing one.
@@ -22,22 +24,37 @@ LINE = ["data.limit=600", "trainer.batch_size=50", "trainer.epochs=20", "trainer
         "device=cpu", "device.threads=1", "trainer.checkpoint_minutes=1e-9"]  # fmt: skip
 
 
-def start(folder, *line):
-    return subprocess.Popen(
-        [PYTHON, "-m", "aetrain", *line], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+class Started:
+    """A command line in a process of its own, forked from one that has imported torch and no more."""
+
+    def __init__(self, folder, *line):
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["aetrain.sweeps.preload"])
+        self.out, self.err = (folder / f"{name}-{time.monotonic_ns()}" for name in ("out", "err"))
+        self.process = context.Process(target=in_process, args=(folder, line, self.out, self.err))
+        self.process.start()
+
+    def send(self, number):
+        os.kill(self.process.pid, number)
+
+    def finish(self, code=0):
+        self.process.join(240)
+        assert self.process.exitcode == code, self.err.read_text()
+        return self.out.read_text(), self.err.read_text()
 
 
-def finish(process, code=0):
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == code, err
-    return out, err
+def in_process(folder, line, out, err):
+    for path, fd in ((out, 1), (err, 2)):
+        os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), fd)
+    os.chdir(folder)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.exit(main(list(line)))
 
 
 def training_has_begun(process, run, after):
     """Wait until the process writes: a last.pt newer than `after`. False if it ended first."""
     path = run / "checkpoints" / "last.pt"
-    while process.poll() is None:
+    while process.process.is_alive():
         if path.exists() and path.stat().st_mtime_ns > after:
             return True
         time.sleep(0.005)
@@ -57,39 +74,38 @@ def pytest_generate_tests(metafunc):
 def test_sigkill_at_random_moments(tmp_path, model, kills, record_property):
     precision = "bf16" if model in ("vae", "sparse", "dae") else "fp32"
     line = [*LINE, f"model={model}", f"device.precision={precision}"]
-    reference = start(tmp_path, *line, "hydra.run.dir=reference")
+    reference = Started(tmp_path, *line, "hydra.run.dir=reference")
     rng, run, done, during_write = random.Random(model), tmp_path / "run", 0, 0
     command, after = [*line, "hydra.run.dir=run"], 0
     while done < kills:
-        process = start(tmp_path, *command)
-        assert training_has_begun(process, run, after), finish(process)
+        process = Started(tmp_path, *command)
+        assert training_has_begun(process, run, after), process.finish()
         time.sleep(rng.uniform(0, 0.5))
-        process.kill()
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL, "it ended before it was killed"
+        process.send(signal.SIGKILL)
+        process.finish(-signal.SIGKILL)  # and not before
         done += 1
         during_write += bool(list((run / "checkpoints").glob(".*.tmp")))
         checkpoint.load(run / "checkpoints" / "last.pt")  # whatever the moment, it loads
         command, after = ["resume=run"], (run / "checkpoints" / "last.pt").stat().st_mtime_ns
-    out, _ = finish(start(tmp_path, "resume=run"))
+    out, _ = Started(tmp_path, "resume=run").finish()
     assert "resumed at step" in out
-    finish(reference)
+    reference.finish()
     assert_identical(run, tmp_path / "reference")
     print(f"{model}: {done} kills, {during_write} of them during a checkpoint's write")
 
 
 def test_sigterm_ends_within_five_seconds_and_nothing_is_lost(tmp_path):
     line = [*LINE, "trainer.epochs=200"]
-    process = start(tmp_path, *line, "hydra.run.dir=run")
+    process = Started(tmp_path, *line, "hydra.run.dir=run")
     assert training_has_begun(process, tmp_path / "run", 0)
     time.sleep(0.5)
     sent = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    _, err = finish(process, 143)
+    process.send(signal.SIGTERM)
+    _, err = process.finish(143)
     assert time.monotonic() - sent < 5
     assert err.count("\n") == 1 and "resume=" in err
     step = checkpoint.load(tmp_path / "run" / "checkpoints" / "last.pt")["step"]
-    out, _ = finish(start(tmp_path, "resume=run", f"trainer.max_steps={step + 20}"))
+    out, _ = Started(tmp_path, "resume=run", f"trainer.max_steps={step + 20}").finish()
     assert f"resumed at step {step} of {step + 20}" in out
 
 
