@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from aetrain.config import hparams, range_error
 from aetrain.errors import UserError
-from aetrain.schema import TASKS, VAE, Config, Schedule, total_steps
+from aetrain.schema import TASKS, VAE, Config, Schedule, total_steps, train_size
 from aetrain.training.schedules import factor
 
 
@@ -35,6 +35,8 @@ def check_objective(config: Config) -> None:
             f"trainer.nll_samples={config.trainer.nll_samples}: model={model.name} has no density to sample from; "
             "that takes model=vae, beta_vae or iwae"
         )
+    if config.optimizer.name == "lbfgs":
+        check_lbfgs(config)
     steps, used = total_steps(config), hparams(model)
     check_schedule("optimizer.schedule", config.optimizer.schedule, "lr", config.optimizer.lr, steps)
     for name, schedule in vars(model.schedule).items():
@@ -90,6 +92,31 @@ def check_linear(model) -> None:
             "task=linear: needs model=ae model.likelihood=squared_error or model=vae model.likelihood=gaussian, with "
             "model.arch=linear model.output=identity and neither tied weights nor a code activation"
         )
+
+
+def check_lbfgs(config: Config) -> None:
+    """Raise a UserError for whatever would make two evaluations of L-BFGS's line search those of two functions."""
+    trainer, size = config.trainer, train_size(config.data)
+    if trainer.batch_size != size:
+        raise UserError(
+            f"trainer.batch_size={trainer.batch_size}: optimizer=lbfgs takes all training images at every step; give "
+            f"trainer.batch_size={size} trainer.log_every=1"
+        )
+    device, lr, hparams = config.device, config.optimizer.schedule, vars(config.model.schedule)
+    changing = next((name for name, schedule in hparams.items() if schedule.kind != "constant"), None)
+    refused = [
+        (config.model.varying(), "its objective differs from evaluation to evaluation"),
+        (config.data.binarization == "dynamic" and "data.binarization=dynamic", "the images differ from step to step"),
+        (changing and f"model.schedule.{changing}.kind={hparams[changing].kind}", "it would mix several objectives"),
+        (lr.kind != "constant" and f"optimizer.schedule.kind={lr.kind}", "its line search chooses the length"),
+        (device.precision != "fp32" and f"device.precision={device.precision}", "it needs fp32"),
+        (trainer.clip_norm is not None and f"trainer.clip_norm={trainer.clip_norm}", "it needs the gradient itself"),
+        (trainer.compile and "trainer.compile=true", "its step runs eagerly"),
+        (trainer.cuda_graph and "trainer.cuda_graph=true", "its line search asks the host"),
+    ]
+    for key, reason in refused:
+        if key:
+            raise UserError(f"{key}: not with optimizer=lbfgs: {reason}; leave it out or use optimizer=adam")
 
 
 def check_schedule(key: str, schedule: Schedule, name: str, target: float, steps: int) -> None:

@@ -11,6 +11,10 @@ from torch import Tensor, nn
 from aetrain.data import Split, to_unit
 from aetrain.models import Autoencoder
 from aetrain.training.batches import Batches
+from aetrain.training.lbfgs import lbfgs
+
+HISTORY = 100  # of L-BFGS
+ITERATIONS = 20  # of L-BFGS between two reports
 
 
 class Classifier(nn.Module):
@@ -40,16 +44,14 @@ def encoded(encoder: Autoencoder, split: Split) -> Split:
     return Split(torch.cat(codes)[:, None, None, :], split.labels)
 
 
-def softmax_regression(split: Split, classes: int, decay: float, iterations: int = 400) -> nn.Linear:
-    """The layer that minimises the mean cross-entropy + decay · Σ w², biases left out: convex, by L-BFGS in float64
-    from zero. split: floats (N, 1, 1, D)."""
+def softmax_regression(split: Split, classes: int, decay: float, iterations: int) -> nn.Linear:
+    """The layer that minimises the mean cross-entropy + decay · Σ w², biases left out: convex, by so many iterations of
+    L-BFGS in float64 from zero. split: floats (N, 1, 1, D)."""
     x, y = split.images.flatten(1).double(), split.labels
     head = nn.Linear(x.shape[1], classes, dtype=torch.float64, device=x.device)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
-    optimizer = torch.optim.LBFGS(
-        head.parameters(), max_iter=iterations, history_size=20, tolerance_grad=1e-7, line_search_fn="strong_wolfe"
-    )
+    optimizer = lbfgs(head.parameters(), iterations, HISTORY)
 
     def loss() -> Tensor:
         optimizer.zero_grad()
@@ -62,10 +64,10 @@ def softmax_regression(split: Split, classes: int, decay: float, iterations: int
 
 
 def fine_tune(classifier: Classifier, train: Split, val: Split, *, epochs: int, lr: float, batch_size: int,
-              decay: float, seed: int, say: Callable[[int, float], None]) -> None:  # fmt: skip
+              decay: float, seed: int, say: Callable[[int, int, float], None]) -> None:  # fmt: skip
     """Adam on the mean cross-entropy + decay · Σ w² of the head, through all encoders, with a learning rate that falls
     to zero on a cosine. With validation images the epoch of the fewest errors on them is kept, else the last.
-    `say` is called with every epoch and its error in percent (of val, or train without one)."""
+    `say` is called with every epoch, their number and its error in percent (of val, or train without one)."""
     optimizer = torch.optim.Adam(classifier.parameters(), lr=lr)
     batches = Batches(train, batch_size, seed)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches.per_epoch)
@@ -79,11 +81,30 @@ def fine_tune(classifier: Classifier, train: Split, val: Split, *, epochs: int, 
             optimizer.step()
             schedule.step()
         error = error_percent(classifier, val if len(val) else train)
-        say(epoch + 1, error)
+        say(epoch + 1, epochs, error)
         if len(val) and error < best:
             best, kept = error, {name: value.clone() for name, value in classifier.state_dict().items()}
     if kept is not None:
         classifier.load_state_dict(kept)
+
+
+def fine_tune_lbfgs(classifier: Classifier, train: Split, *, iterations: int, decay: float,
+                    say: Callable[[int, int, float], None]) -> None:  # fmt: skip
+    """The objective of `fine_tune` by L-BFGS on all training images at once. `say` is called now and then with the
+    iterations done, their number and the error on these images in percent."""
+    x, y = to_unit(train.images), train.labels
+    optimizer = lbfgs(classifier.parameters(), ITERATIONS, HISTORY)
+
+    def objective() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(classifier(x).double(), y) + decay * classifier.head.weight.square().sum()
+        loss.backward()
+        return loss
+
+    for done in range(0, iterations, ITERATIONS):
+        optimizer.param_groups[0]["max_iter"] = min(ITERATIONS, iterations - done)
+        optimizer.step(objective)
+        say(min(done + ITERATIONS, iterations), iterations, error_percent(classifier, train))
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ from aetrain.errors import UserError
 # What may change in a run that goes on: how long, how it is written down, on what it computes, and the optimizer's
 # numbers (a run that diverged is resumed with a smaller learning rate). The rest would make it another run.
 MAY_CHANGE = re.compile(
-    r"(trainer\.(?!batch_size$)\w+|device(\.\w+)?|data\.root|optimizer\.(?!name$|schedule)\w+|hydra\.(job_logging|verbose).*)$"
+    r"(trainer\.(?!batch_size$)\w+|device(\.\w+)?|data\.root|optimizer\.(?!name$|history$|schedule)\w+|hydra\.(job_logging|verbose).*)$"
 )
 
 HARMLESS_LAUNCH = r"hydra/launcher=(aetrain|basic|joblib)|hydra\.launcher\.(mode|workers|memory_gb|n_jobs)=[\w.-]+"

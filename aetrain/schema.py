@@ -77,6 +77,10 @@ class Model:
     sigma: float = hparam(above=0, only_if={"likelihood": ("gaussian",), "sigma_mode": ("fixed",)})
     output_bias: str = setting(choices=("random", "data"))
 
+    def varying(self) -> str | None:
+        """What makes the objective of one batch differ from evaluation to evaluation, as one types it; or None."""
+        return None
+
 
 @dataclass
 class Deterministic(Model):
@@ -108,6 +112,9 @@ class DAE(Deterministic):
                 "a share of the pixels, at most 1"
             )
 
+    def varying(self) -> str | None:
+        return f"model={self.name}"
+
 
 @scheduled
 class Sparse(Deterministic):
@@ -138,6 +145,9 @@ class Sparse(Deterministic):
                 f"model.latent_dim={self.latent_dim} units"
             )
 
+    def varying(self) -> str | None:
+        return "model.rho_hat=ema" if self.penalty == "kl" and self.rho_hat == "ema" else None
+
 
 @scheduled
 class Contractive(Deterministic):
@@ -145,11 +155,18 @@ class Contractive(Deterministic):
     estimator: str = setting(choices=("auto", "exact", "hutchinson"))
     probes: int = setting(min=1, only_if={"estimator": ("auto", "hutchinson")})
 
+    def varying(self) -> str | None:
+        estimates = self.estimator == "hutchinson" or (self.estimator == "auto" and self.arch == "conv")
+        return f"model.estimator={self.estimator}" if estimates else None
+
 
 @scheduled
 class VAE(Model):
     likelihood: str = setting(choices=LIKELIHOODS[1:])  # a divergence in nats needs a likelihood in nats beside it
     z_in_evaluation: str = setting(choices=("sample", "mean"))
+
+    def varying(self) -> str | None:
+        return f"model={self.name}"
 
 
 @scheduled
@@ -201,17 +218,31 @@ class Device:
 
 @dataclass
 class Optimizer:
-    name: str = setting(choices=("adam", "adamw", "sgd"))
+    """What every optimizer has."""
+
+    name: str = setting()
     lr: float = setting(above=0)
+    schedule: Schedule = field(default_factory=Schedule)
+
+
+@dataclass
+class FirstOrder(Optimizer):
+    name: str = setting(choices=("adam", "adamw", "sgd"))
     betas: list[float] = setting(min=0, below=1, only_if={"name": ("adam", "adamw")})
     eps: float = setting(above=0, only_if={"name": ("adam", "adamw")})
     momentum: float = setting(min=0, below=1, only_if={"name": ("sgd",)})
     weight_decay: float = setting(min=0)
-    schedule: Schedule = field(default_factory=Schedule)
 
     def __post_init__(self) -> None:
         if len(self.betas) != 2:
             raise UserError(f"optimizer.betas={self.betas}: give two numbers, as in optimizer.betas=[0.9,0.999]")
+
+
+@dataclass
+class LBFGS(Optimizer):
+    name: str = setting(choices=("lbfgs",))
+    iterations: int = setting(min=1)
+    history: int = setting(min=1)
 
 
 @dataclass
@@ -254,10 +285,13 @@ class LinearTask(Task):
 class ClassifyTask(Task):
     layers: list[int] = setting(min=1)
     softmax_decay: float = setting(min=0)
+    softmax_iterations: int = setting(min=1)
     fine_tune: bool = setting()
-    fine_tune_epochs: int = setting(min=1)
-    fine_tune_lr: float = setting(above=0)
-    fine_tune_batch_size: int = setting(min=1)
+    fine_tune_optimizer: str = setting(choices=("adam", "lbfgs"))
+    fine_tune_epochs: int = setting(min=1, only_if={"fine_tune_optimizer": ("adam",)})
+    fine_tune_lr: float = setting(above=0, only_if={"fine_tune_optimizer": ("adam",)})
+    fine_tune_batch_size: int = setting(min=1, only_if={"fine_tune_optimizer": ("adam",)})
+    fine_tune_iterations: int = setting(min=1, only_if={"fine_tune_optimizer": ("lbfgs",)})
     fine_tune_decay: float = setting(min=0)
 
 
@@ -275,6 +309,7 @@ class Config:
 
 
 TASKS: dict[str, type] = {"train": Task, "linear": LinearTask, "classify": ClassifyTask, "report": ReportTask}
+OPTIMIZERS: dict[str, type] = {"first_order": FirstOrder, "lbfgs": LBFGS}
 GROUPS: dict[str, type] = {"data": Data, "device": Device, "optimizer": Optimizer, "trainer": Trainer, "task": Task}
 
 
@@ -285,6 +320,8 @@ def register() -> None:
     store.store(name="config_schema", node=Config)
     for group, cls in GROUPS.items():
         store.store(group="hydra/schema", name=group, node=cls)
+    for name, cls in OPTIMIZERS.items():
+        store.store(group="hydra/schema/optimizer", name=name, node=cls)
     for name, cls in TASKS.items():
         store.store(group="hydra/schema/task", name=name, node=cls)
     for name, cls in MODELS.items():
@@ -338,7 +375,7 @@ def check_run(config: Config) -> None:
             f"trainer.patience={config.trainer.patience}: early stopping needs validation images; "
             "give data.val_size=10000"
         )
-    if config.optimizer.weight_decay > 0 and getattr(config.model, "weight_decay", 0) > 0:
+    if getattr(config.optimizer, "weight_decay", 0) > 0 and getattr(config.model, "weight_decay", 0) > 0:
         raise UserError(
             f"optimizer.weight_decay={config.optimizer.weight_decay}: this model has a weight decay of its own in its "
             "objective; give model.weight_decay=0 or optimizer.weight_decay=0"

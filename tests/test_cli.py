@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aetrain.cli import main
 from tests.conftest import PYTHON, SMALL
 
+FULL = "model=ae optimizer=lbfgs data.limit=300 trainer.batch_size=300"  # all of 300 training images at every step
 MISTAKES = [
     # (command line, what the line must name, what it must suggest)
     ("model=betavae", "model=betavae", "beta_vae"),
@@ -65,6 +66,19 @@ MISTAKES = [
     ("model.likelihood=gaussian model.schedule.sigma.kind=cosine", "model.schedule.sigma", "greater than 0"),
     ("model.schedule.sigma.kind=linear", "model.schedule.sigma", "no part"),
     ("model=sparse model.schedule.rho.kind=linear model.schedule.rho.start=30", "model.rho to 1.5", "less than 1"),
+    ("optimizer=lbfgs model=ae", "trainer.batch_size=128", "trainer.batch_size=50000"),
+    (f"{FULL} model=dae", "model=dae", "optimizer=adam"),
+    (f"{FULL} model=vae", "model=vae", "optimizer=adam"),
+    (f"{FULL} model=sparse model.rho_hat=ema", "model.rho_hat=ema", "optimizer=adam"),
+    (f"{FULL} model=contractive model.estimator=hutchinson", "model.estimator=hutchinson", "optimizer=adam"),
+    (f"{FULL} data.binarization=dynamic", "data.binarization=dynamic", "optimizer=adam"),
+    (f"{FULL} optimizer.schedule.kind=cosine", "optimizer.schedule.kind=cosine", "optimizer=adam"),
+    (f"{FULL} model.schedule.sigma.kind=cosine", "model.schedule.sigma.kind=cosine", "optimizer=adam"),
+    (f"{FULL} device.precision=bf16", "device.precision=bf16", "fp32"),
+    (f"{FULL} trainer.clip_norm=1", "trainer.clip_norm=1.0", "optimizer=adam"),
+    (f"{FULL} trainer.cuda_graph=true", "trainer.cuda_graph=true", "optimizer=adam"),
+    (f"{FULL} optimizer.betas=[0.9,0.9]", "optimizer.betas", "history"),
+    ("task=classify task.fine_tune_iterations=5", "task.fine_tune_iterations", "task.fine_tune_optimizer=lbfgs"),
     ("hydra.run.dir=/proc/nowhere", "/proc/nowhere", "hydra.run.dir"),
 ]
 

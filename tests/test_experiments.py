@@ -11,7 +11,7 @@ from tests.conftest import SMALL, compose
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 QUICK = {
     "linear": ["task.code_sizes=[2]"],
-    "classify": ["task.layers=[12]", "task.fine_tune_epochs=1"],
+    "classify": ["task.layers=[12]"],
 }
 
 
@@ -25,6 +25,10 @@ def test_it_runs_a_few_steps(name, aetrain):
     config = compose(f"experiment={name}")
     quick = list(QUICK.get(config.task.name, []))
     quick += ["trainer.nll_samples=5"] if config.trainer.nll_samples else []
+    if config.optimizer.name == "lbfgs":
+        quick += ["trainer.batch_size=300", "optimizer.iterations=2", "task.fine_tune_iterations=5"]
+    elif getattr(config.task, "fine_tune", False):
+        quick += ["task.fine_tune_epochs=1"]
     quick += ["model.k=3"] if getattr(config.model, "penalty", "") == "topk" else []
     code, _out, err = aetrain(f"experiment={name}", *SMALL, *quick, "data.val_size=0", "hydra.run.dir=run")
     assert code == 0, err
@@ -43,7 +47,13 @@ def test_its_file_opens_with_command_time_and_number(name):
 
 def test_stages_have_run_folders_of_their_own(aetrain):
     code, _out, err = aetrain(
-        "experiment=sparse_ng", *SMALL, "task.layers=[12,8]", "task.fine_tune_epochs=1", "hydra.run.dir=run"
+        "experiment=sparse_ng",
+        *SMALL,
+        "trainer.batch_size=300",
+        "optimizer.iterations=5",
+        "task.layers=[12,8]",
+        "task.fine_tune_iterations=25",
+        "hydra.run.dir=run",
     )
     assert code == 0, err
     for layer, pixels in (("layer1", 784), ("layer2", 12)):

@@ -1,5 +1,6 @@
 """Resuming: what comes out is what a run that was never interrupted gives, to the bit."""
 
+import functools
 import json
 import os
 import signal
@@ -61,11 +62,11 @@ def assert_identical(run, reference):
 @pytest.fixture
 def kill_at(monkeypatch):
     """Make every training from now on die before its n-th step (counted from where it starts); 0: no more."""
-    make_step = loop.make_step
+    made = {name: getattr(loop, name) for name in ("make_step", "make_lbfgs_step")}
 
     def arm(n):
-        def lethal(*args, **kwargs):
-            step, count = make_step(*args, **kwargs), 0
+        def lethal(make, *args, **kwargs):
+            step, count = make(*args, **kwargs), 0
 
             def wrapped(*batch):
                 nonlocal count
@@ -76,7 +77,8 @@ def kill_at(monkeypatch):
 
             return wrapped
 
-        monkeypatch.setattr(loop, "make_step", lethal if n else make_step)
+        for name, make in made.items():
+            monkeypatch.setattr(loop, name, functools.partial(lethal, make) if n else make)
 
     return arm
 
@@ -116,6 +118,21 @@ def test_whatever_else_has_state(aetrain, kill_at, overrides):
     kill_at(0)
     assert aetrain("resume=run")[0] == 0
     assert_identical(aetrain.folder / "run", aetrain.folder / "reference")
+
+
+def test_the_curvature_of_lbfgs_is_kept(aetrain, kill_at):
+    line = [*SMALL, "model=ae", "model.hidden=[16]", "optimizer=lbfgs", "optimizer.iterations=3", "optimizer.history=4"]
+    line += ["trainer.batch_size=300", "trainer.log_every=1", "trainer.epochs=4", "data.val_size=100"]
+    assert aetrain(*line, "hydra.run.dir=reference")[0] == 0
+    kill_at(3)
+    with pytest.raises(Killed):
+        aetrain(*line, "hydra.run.dir=run")
+    kill_at(0)
+    code, out, err = aetrain("resume=run")
+    assert code == 0 and "resumed at step 2 of 4" in out, err
+    assert_identical(aetrain.folder / "run", aetrain.folder / "reference")
+    code, _, err = aetrain("resume=run", "optimizer.history=5", "trainer.epochs=5")
+    assert code == 2 and "optimizer.history" in err
 
 
 def test_resuming_from_an_epochs_end_repeats_what_came_after(aetrain, kill_at):

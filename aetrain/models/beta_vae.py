@@ -7,6 +7,8 @@ from torch import Tensor
 from aetrain.losses import gaussian_kl
 from aetrain.models.vae import VAE
 
+MISS = 0.5  # nats between the mean KL and the capacity from which on a run says so at its end
+
 
 class BetaVAE(VAE):
     """L(x) = recon + beta · kl. beta = 1 is the VAE, to the bit; larger values trade reconstruction for a code closer
@@ -31,3 +33,15 @@ class BetaVAE(VAE):
     def batch_statistics(self, x: Tensor) -> dict[str, Tensor]:
         mean_kl = {} if self.config.capacity is None else {"mean_kl": gaussian_kl(*self.posterior(x)).sum(1).mean()}
         return {**super().batch_statistics(x), **mean_kl}
+
+    def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
+        found = super().findings(diagnostics)
+        if self.config.capacity is None:
+            return found
+        kl, goal = float(diagnostics["kl_per_dimension"].sum()), float(self.capacity)
+        if abs(kl - goal) > MISS:
+            found.append(
+                f"the mean KL ended at {kl:.2f} nats with a capacity of {goal:g}: about the kink of its objective it "
+                "swings as far as the learning rate lets it; try optimizer.schedule.kind=cosine"
+            )
+        return found

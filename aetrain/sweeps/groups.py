@@ -26,6 +26,8 @@ def why_alone(config: Any) -> str | None:
         return "device.precision=fp16 has a gradient scaler of its own"
     if config.trainer.on_nonfinite == "skip":
         return "trainer.on_nonfinite=skip makes members lose step with each other"
+    if config.optimizer.name == "lbfgs":
+        return "optimizer=lbfgs has a line search of its own"
     if not kernel_fits(config.optimizer.name):
         return f"optimizer={config.optimizer.name} has no fused kernel in this version of torch that is known here"
     return None

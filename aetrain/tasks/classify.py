@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from functools import partial
 from pathlib import Path
 
 from aetrain import data, device
-from aetrain.classifier import Classifier, encoded, error_percent, fine_tune, softmax_regression
+from aetrain.classifier import Classifier, encoded, error_percent, fine_tune, fine_tune_lbfgs, softmax_regression
 from aetrain.console import number, table
 from aetrain.data import Splits
 from aetrain.models import Autoencoder
@@ -36,7 +37,7 @@ def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> fl
             metrics |= {f"layer{i}/{tag}": value for tag, value in found.items() if tag.startswith(("test", "latent"))}
             encoders.append(training.model.eval())
             codes = _encoded(training.model, codes)
-        head = softmax_regression(codes.train, splits.n_classes, task.softmax_decay)
+        head = softmax_regression(codes.train, splits.n_classes, task.softmax_decay, task.softmax_iterations)
         metrics["softmax/test_error"] = error_percent(Classifier([], head), codes.test)
         log.info("softmax regression on the code: %s %% test errors", number(metrics["softmax/test_error"]))
         if task.fine_tune:
@@ -55,11 +56,16 @@ def _encoded(encoder: Autoencoder, splits: Splits) -> Splits:
 def _fine_tuned(config, classifier: Classifier, splits: Splits) -> float:
     task = config.task
 
-    def say(epoch: int, error: float) -> None:
-        log.info("fine-tuning, epoch %d/%d: %s %% errors", epoch, task.fine_tune_epochs, number(error))
+    def say(unit: str, done: int, of: int, error: float) -> None:
+        log.info("fine-tuning, %s %d/%d: %s %% errors", unit, done, of, number(error))
 
-    fine_tune(classifier, splits.train, splits.val, epochs=task.fine_tune_epochs, lr=task.fine_tune_lr,
-              batch_size=task.fine_tune_batch_size, decay=task.fine_tune_decay, seed=config.seed, say=say)  # fmt: skip
+    if task.fine_tune_optimizer == "lbfgs":
+        fine_tune_lbfgs(classifier, splits.train, iterations=task.fine_tune_iterations, decay=task.fine_tune_decay,
+                        say=partial(say, "iteration"))  # fmt: skip
+    else:
+        fine_tune(classifier, splits.train, splits.val, epochs=task.fine_tune_epochs, lr=task.fine_tune_lr,
+                  batch_size=task.fine_tune_batch_size, decay=task.fine_tune_decay, seed=config.seed,
+                  say=partial(say, "epoch"))  # fmt: skip
     error = error_percent(classifier, splits.test)
     log.info("fine-tuned: %s %% test errors", number(error))
     return error

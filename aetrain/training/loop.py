@@ -20,6 +20,7 @@ from aetrain.schema import total_steps
 from aetrain.training import checkpoint, state
 from aetrain.training.batches import Batches
 from aetrain.training.evaluation import Evaluation, evaluate, importance_nll
+from aetrain.training.lbfgs import make_lbfgs_step
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.schedules import Scheduler
@@ -49,8 +50,11 @@ class Training:
         self.total_steps = total_steps(config)
         self.scheduler = Scheduler(config, model, self.optimizer, self.total_steps)
         self.latch = Latch(device, skip=trainer.on_nonfinite == "skip")
-        forward = compiled(model) if trainer.compile and not stacked else model
-        step = make_step(forward, self.optimizer, self.precision, trainer.clip_norm, self.latch)
+        if config.optimizer.name == "lbfgs":
+            step = make_lbfgs_step(model, self.optimizer, self.latch)
+        else:
+            forward = compiled(model) if trainer.compile and not stacked else model
+            step = make_step(forward, self.optimizer, self.precision, trainer.clip_norm, self.latch)
         self.do_step = (Graphed if graphed else eager)(step, self.batches)
         self.meters = Meters(skip=self.latch.skip)
         self.step = 0

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aetrain.training.lbfgs import lbfgs
+
 log = logging.getLogger(__name__)
 
 
@@ -24,6 +26,8 @@ def build_optimizer(config, model: nn.Module, capturable: bool = False,
     stacked: for a member of a stack, whose state must be there before the first step: always Fused.
     """
     params = list(model.parameters())
+    if config.name == "lbfgs":
+        return lbfgs(params, config.iterations, config.history, config.lr)
     on_cpu = params[0].device.type == "cpu"
     lr = torch.tensor(config.lr, device=params[0].device) if capturable else config.lr
     if (on_cpu or stacked) and kernel_fits(config.name):

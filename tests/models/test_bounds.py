@@ -167,6 +167,15 @@ def test_capacity_is_the_distance_of_the_mean_kl(images):
     torch.testing.assert_close(out["loss"], out["recon"] + 7 * out["capacity"])
 
 
+@pytest.mark.parametrize(("capacity", "missed"), [(2.4, False), (2.6, True), (1.4, True)])
+def test_a_missed_capacity_is_reported_in_words(capacity, missed):
+    net = build("model=beta_vae", "model.latent_dim=4", f"model.capacity={capacity}")
+    mu = torch.tensor([[1.0], [-1.0]]).expand(2, 4)  # mean KL 4 · 1/2
+    words = net.findings(net.diagnostics({"mu": mu, "logvar": torch.zeros(2, 4)}))
+    assert bool(words) is missed
+    assert not missed or f"2.00 nats with a capacity of {capacity}" in words[0]
+
+
 def test_splits_of_codes_give_their_own_facts():
     codes = Split(torch.rand(30, 1, 1, 7), torch.zeros(30))
     found = Splits(codes, codes, codes, 10).facts()

@@ -69,6 +69,7 @@ def test_what_cannot_be_stacked_runs_alone_and_says_why(aetrain):
     config = compose("model=ae")
     assert why_alone(config) is None
     assert "fp16" in why_alone(dataclasses.replace(config, device=dataclasses.replace(config.device, precision="fp16")))
+    assert "line search" in why_alone(compose("model=ae", "optimizer=lbfgs", "trainer.batch_size=50000"))
     line = ["-m", "model=ae,vae", "trainer.on_nonfinite=stop,skip", *SMALL, "hydra.launcher.mode=stack"]
     code, out, err = aetrain(*line, "hydra.sweep.dir=sweep")
     assert code == 0, err
