@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.callbacks import Callbacks
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobStatus, run_job
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from aetrain import __version__, resume, schema
@@ -97,24 +100,47 @@ def _run(argv: list[str]) -> None:
     job = Job(given=resumed.further if resumed else args.overrides, resumed=bool(resumed))
     if not resumed:
         _refuse_used_folder(args.overrides)
-    check(_composed(args, args.overrides), job.given)
-    _hydra_main(argv, job)
-    if job.failure:
-        raise job.failure
+    _run_single(args, job)
 
 
-def _composed(args, overrides: Sequence[str]) -> DictConfig:
-    """What Hydra will compose of these overrides."""
+def _run_single(args, job: Job) -> None:
+    """As Hydra runs a single job, but composed once: Hydra's own entry would do so twice again, which takes longer than
+    all the rest before torch is imported."""
+    config, context = _composed(args, args.overrides)
+    if config.hydra.mode == RunMode.MULTIRUN:
+        raise UserError("hydra.mode=MULTIRUN: a sweep is asked for with --multirun")
+    check(without_hydra(config), job.given)
+    config.hydra.mode = RunMode.RUN
+    context.callbacks.on_run_start(config=config, config_name=args.config_name)
+    with _folder_errors(job):
+        returned = run_job(task_function=job, config=config, job_dir_key="hydra.run.dir", job_subdir_key=None,
+                           hydra_context=context)  # fmt: skip
+    context.callbacks.on_run_end(config=config, config_name=args.config_name, job_return=returned)
+    if returned.status == JobStatus.FAILED:
+        raise returned._return_value  # its property would print Hydra's words first
+
+
+def _composed(args, overrides: Sequence[str]) -> tuple[DictConfig, HydraContext]:
+    """The configuration of these overrides, with Hydra's own part, and what a job of Hydra's needs besides."""
     if args.config_dir and not os.path.isdir(args.config_dir):
         raise UserError(f"--config-dir {args.config_dir}: there is no such folder")
     searched = [f"hydra.searchpath=[{os.path.abspath(args.config_dir)}]"] if args.config_dir else []
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         try:
-            return hydra.compose(args.config_name or "config", overrides=[*overrides, *searched])
+            config = hydra.compose(args.config_name or "config", [*overrides, *searched], return_hydra_config=True)
         except (ValueError, AssertionError, TypeError) as error:
             if isinstance(error, HydraException | OmegaConfBaseException):
                 raise
             raise UserError(" ".join(str(error).split())) from error  # an override that Hydra cannot digest
+        return config, HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """A copy without Hydra's own part."""
+    config = config.copy()
+    with open_dict(config):
+        del config["hydra"]
+    return config
 
 
 def _check_search(args) -> None:
@@ -124,7 +150,7 @@ def _check_search(args) -> None:
     if not foreign or not all("." in key for key in swept):  # groups decide which keys there are
         return
     fixed = [override for override in args.overrides if given_keys([override])[0] not in swept]
-    tree = check(_composed(args, fixed), fixed)
+    tree = check(without_hydra(_composed(args, fixed)[0]), fixed)
     check_metric(tree, swept)
     if tree.data.val_size == 0:
         raise UserError(f"{foreign[0]}: chooses by the validation images, and data.val_size=0 leaves none")
@@ -217,7 +243,6 @@ class Job:
     resumed: bool = False  # whether a single run, or a sweep with all that it has, goes on
     swept: Sequence[str] = ()  # keys of a sweep
     started: bool = False
-    failure: AetrainError | None = None
 
     def __call__(self, config: DictConfig) -> float | None:
         self.started = True
@@ -230,10 +255,7 @@ class Job:
             raise
         except AetrainError as error:
             log.debug("%s", error)  # to the run's log file; the terminal has it on stderr
-            if self.given is None:
-                raise
-            self.failure = error  # raised by the caller: Hydra would add lines of its own
-            return None
+            raise
         except Exception:
             log.debug("a bug", exc_info=True)
             raise
@@ -277,9 +299,23 @@ def _hydra_main(argv: list[str], job: Job) -> None:
     sys.argv = ["aetrain", *argv]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
     try:
-        run()
+        with _folder_errors(job):
+            run()
+    finally:
+        sys.argv = before[0]
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if before[1] is not None:
+            os.environ["HYDRA_FULL_ERROR"] = before[1]
+        GlobalHydra.instance().clear()
+
+
+@contextmanager
+def _folder_errors(job: Job) -> Iterator[None]:
+    """Before any job, what is raised are Hydra's answers to a folder that cannot be made or an override that it cannot
+    digest."""
+    try:
+        yield
     except (OSError, ValueError, RecursionError) as error:
-        # Before any job these are Hydra's answers to a folder it cannot make or an override it cannot digest.
         if job.started or isinstance(error, HydraException | OmegaConfBaseException):
             raise
         if isinstance(error, OSError):
@@ -288,12 +324,6 @@ def _hydra_main(argv: list[str], job: Job) -> None:
                 "or hydra.sweep.dir=…"
             ) from error
         raise UserError(" ".join(str(error).split())) from error
-    finally:
-        sys.argv = before[0]
-        os.environ.pop("HYDRA_FULL_ERROR")
-        if before[1] is not None:
-            os.environ["HYDRA_FULL_ERROR"] = before[1]
-        GlobalHydra.instance().clear()
 
 
 if __name__ == "__main__":

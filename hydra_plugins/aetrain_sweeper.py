@@ -16,7 +16,6 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import open_dict
 
 from aetrain.errors import AetrainError, RunFailed
 from aetrain.resume import read_overrides, typed_out
@@ -72,7 +71,7 @@ class AetrainSweeper(BasicSweeper):
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose every member, as Hydra does here too, and check its values."""
         from aetrain.checks import check_metric
-        from aetrain.cli import check, given_keys
+        from aetrain.cli import check, given_keys, without_hydra
 
         members = [set(overrides) for chunk in self.overrides for overrides in chunk]
         swept = given_keys(sorted(set.union(*members) - set.intersection(*members)))
@@ -80,10 +79,7 @@ class AetrainSweeper(BasicSweeper):
             for overrides in batch:
                 config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
                 self.launcher.composed[tuple(overrides)] = config
-                config = config.copy()
-                with open_dict(config):
-                    del config["hydra"]
-                check_metric(check(config, [o for o in overrides if not o.startswith("hydra.")]), swept)
+                check_metric(check(without_hydra(config), [o for o in overrides if not o.startswith("hydra.")]), swept)
         except Exception:
             self._folders.leave_nothing()
             raise

@@ -174,7 +174,7 @@ LINES = st.lists(BAD | GARBAGE, min_size=1, max_size=3)
 @settings(GENERATE, max_examples=200)
 @given(LINES)
 def test_generated_mistakes_never_give_a_traceback(aetrain, monkeypatch, line):
-    monkeypatch.setattr("aetrain.cli._hydra_main", lambda *_: pytest.fail(f"{line} is no mistake"))
+    monkeypatch.setattr("aetrain.cli.run_job", lambda **_: pytest.fail(f"{line} is no mistake"))
     code, out, err = aetrain(*line)
     assert code == 2 and out == "" and err.startswith("aetrain: error: ") and err.count("\n") == 1, (line, out, err)
     assert not list(aetrain.folder.iterdir()), line

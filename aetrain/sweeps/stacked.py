@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 from hydra.core.utils import run_job
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 from aetrain import data, device
-from aetrain.cli import LAST, Member, check, reported
+from aetrain.cli import LAST, Member, check, reported, without_hydra
 from aetrain.console import OnlyAbout, about
 from aetrain.errors import AetrainError, Interrupted
 from aetrain.sweeps import report
@@ -76,10 +76,7 @@ def planned(members: Sequence[Launched], memory_gb: float | None) -> tuple[list[
 
 def _checked(member: Launched) -> Any:
     """The member's typed configuration."""
-    config = member.config.copy()
-    with open_dict(config):
-        overrides = config.pop("hydra").overrides.task
-    return check(config, list(overrides))
+    return check(without_hydra(member.config), list(member.config.hydra.overrides.task))
 
 
 def _next_step(config: Any, folder: Path) -> int | None:
