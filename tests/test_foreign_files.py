@@ -198,10 +198,10 @@ TREES = st.recursive(
 @settings(GENERATE, max_examples=100)
 @given(st.sampled_from(["model", "data", "trainer", "optimizer", "device", "seed", "task"]), TREES)
 def test_generated_config_files_never_give_a_traceback(aetrain, pristine, monkeypatch, group, tree):
-    def composed(*_):
+    def composed(**_):
         raise UserError("sound after all")
 
-    monkeypatch.setattr("aetrain.cli._hydra_main", composed)
+    monkeypatch.setattr("aetrain.cli.run_job", composed)
     folder = aetrain.folder / "generated"
     folder.mkdir(exist_ok=True)
     config = yaml.safe_load((pristine / "config.yaml").read_text())
