@@ -7,6 +7,7 @@ import shlex
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from aetrain.sweeps.members import Member, Scalar, number
@@ -63,7 +64,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Values to try next, and why. command: the whole line, with what the sweep had in common."""
+    """Values to try next, and why. command: the whole line, with what the sweep had in common; it adds them to it."""
 
     key: str
     override: str
@@ -220,9 +221,10 @@ def doubt(curve: Sequence[tuple[float, float]], stats: Sequence[Stat], i: int) -
     return "" if distance >= 2 * error else " The bend is smaller than two standard errors: more seeds first."
 
 
-def suggest(sweep: Sweep, axis: Axis) -> Suggestion | None:
+def suggest(sweep: Sweep, axis: Axis, folder: Path) -> Suggestion | None:
     """Values of a numeric key to try where the curve bends most: of distortion against rate for beta, of the
-    objective for the others. With several keys swept, on the line with the lowest objective."""
+    objective for the others. With several keys swept, on the line with the lowest objective. folder: the sweep's, which
+    the command adds them to."""
     if not axis.is_numeric:
         return None
     index, goal = sweep.axis_index(axis), sweep.objective()
@@ -261,7 +263,7 @@ def suggest(sweep: Sweep, axis: Axis) -> Suggestion | None:
         override,
         f"The curve of {what}, both axes scaled to [0, 1]{where}, bends most at {axis.key} = {show(value)}: the values "
         f"proposed lie in the middle of the intervals on either side of it.{doubts}",
-        shlex.join(["aetrain", "-m", *words]),
+        shlex.join(["aetrain", "-m", *words, f"hydra.sweep.dir={folder}"]),
     )
 
 

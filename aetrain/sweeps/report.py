@@ -61,7 +61,7 @@ def rebuild(sweep: Path, only_news: bool = False) -> None:
             half_written.unlink()
         whole = analyse(find(sweep))
         name = sweep.resolve().name
-        suggestions = [s for axis in whole.axes if (s := suggest(whole, axis))]
+        suggestions = [s for axis in whole.axes if (s := suggest(whole, axis, sweep))]
         data = as_data(name, whole, suggestions)
         if only_news and data == _written(sweep / "report.json"):
             return

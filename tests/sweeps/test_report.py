@@ -81,7 +81,8 @@ def test_values_to_try_next_are_beside_the_corner(tmp_path):
     data = report(beta_sweep(tmp_path / "s", CORNER, {0: 0.0, 1: 1.0}))
     [suggestion] = data["suggestions"]
     assert suggestion["override"] == "model.beta=2.83,5.66" and "model.beta = 4" in suggestion["reason"]
-    assert suggestion["command"] == "aetrain -m model=beta_vae trainer.epochs=3 model.beta=2.83,5.66 seed=0,1"
+    line = "aetrain -m model=beta_vae trainer.epochs=3 model.beta=2.83,5.66 seed=0,1"
+    assert suggestion["command"] == f"{line} hydra.sweep.dir={tmp_path / 's'}"  # they join the others
     assert data["pareto"] == [{"model.beta": 4}]
 
 
