@@ -68,9 +68,11 @@ def check_sweep(sweep: Path) -> None:
         raise UserError(f"sweep={sweep}: there is no such folder; give one such as outputs/sweeps/<time>")
     if (sweep / "config.yaml").exists() or (sweep / "checkpoints").exists():
         raise UserError(f"sweep={sweep}: a single run; give the folder of a sweep, such as outputs/sweeps/<time>")
-    if not (sweep / "multirun.yaml").is_file():
+    # Hydra's own sweeper writes multirun.yaml, others leave their members only.
+    if not (sweep / "multirun.yaml").is_file() and not any(sweep.glob("[0-9]*_*/.hydra/overrides.yaml")):
         raise UserError(
-            f"sweep={sweep}: no sweep is there (no multirun.yaml); give a folder such as outputs/sweeps/<time>"
+            f"sweep={sweep}: no sweep is there (no multirun.yaml, no members); give a folder such as "
+            "outputs/sweeps/<time>"
         )
 
 

@@ -43,6 +43,7 @@ def test_optuna_minimises_the_objective_metric(aetrain):
     assert len(found) == 3 and best["best_value"] == min(found)
     config = yaml.safe_load((found[min(found)] / "config.yaml").read_text())
     assert config["optimizer"]["lr"] == best["best_params"]["optimizer.lr"]
+    assert aetrain("task=report", "sweep=sweep")[0] == 0
     assert len(json.loads((folder / "report.json").read_text())["members"]) == 3
 
 
