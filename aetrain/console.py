@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Self
 
 # Which member of a sweep the lines are about, where several are trained at once.
 _subject: ContextVar[str | None] = ContextVar("subject", default=None)
@@ -50,11 +50,25 @@ def number(value: float) -> str:
     return f"{value:.5g}" if abs(value) < 1e5 else f"{value:.4e}"
 
 
-class ProgressBar:
+class _Bar:
+    """Something of rich's while the block runs, or nothing where stdout is no terminal."""
+
+    _bar: Any = None
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+
+class ProgressBar(_Bar):
     """Epoch, step, loss terms, images/s and time left, on a terminal only. A context manager."""
 
     def __init__(self, total_steps: int, done: int, epochs: int):
-        self._bar: Any = None
         self._shown = 0.0
         if not sys.stdout.isatty():
             return
@@ -69,15 +83,6 @@ class ProgressBar:
         )
         self._task = self._bar.add_task("", total=total_steps, completed=done, epoch=1, terms="")
 
-    def __enter__(self) -> ProgressBar:
-        if self._bar:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar:
-            self._bar.stop()
-
     def advance(self, step: int, epoch: int) -> None:
         """Called at every step; redraws ten times a second at most."""
         if self._bar and (now := time.monotonic()) - self._shown > 0.1:
@@ -91,11 +96,10 @@ class ProgressBar:
             self._bar.update(self._task, terms=f"{text}  {images_per_second:,.0f} img/s")
 
 
-class MembersBar:
+class MembersBar(_Bar):
     """Members of a sweep that have ended, and the time left, on a terminal only; lines appear above it."""
 
     def __init__(self, members: int):
-        self._bar: Any = None
         if sys.stdout.isatty():
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -103,15 +107,6 @@ class MembersBar:
             self._bar = Progress(text, BarColumn(bar_width=None), TimeElapsedColumn(), TimeRemainingColumn(),
                                  transient=True)  # fmt: skip
             self._task = self._bar.add_task("", total=members)
-
-    def __enter__(self) -> MembersBar:
-        if self._bar:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar:
-            self._bar.stop()
 
     def advance(self) -> None:
         if self._bar:

@@ -44,7 +44,7 @@ class Launched:
 
 
 class Sweep:
-    """The members of one launch. mode, workers and memory_gb: see conf of hydra/launcher=aetrain."""
+    """The members of one launch. mode, workers and memory_gb: see hydra_plugins/aetrain_launcher.py."""
 
     def __init__(self, config: DictConfig, hydra_context: Any, task_function: Any, mode: str, workers: int | None,
                  memory_gb: float | None):  # fmt: skip
