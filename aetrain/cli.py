@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -94,6 +95,11 @@ def _run(argv: list[str]) -> None:
     if args.multirun and resumed and not resumed.is_sweep:
         raise UserError(f"resume={resumed.folder}: a single run; leave out --multirun")
     if args.multirun or (resumed and resumed.is_sweep):
+        if "hydra/launcher=submitit_slurm" in args.overrides and not shutil.which("srun"):
+            raise UserError(
+                "hydra/launcher=submitit_slurm: srun was not found, so SLURM is not here; start it on the cluster, or "
+                "try it with hydra/launcher=submitit_local"
+            )
         _check_search(args)
         _hydra_main(argv, Job(swept=swept_keys(args.overrides), resumed=bool(resumed)))
         return

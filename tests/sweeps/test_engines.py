@@ -1,6 +1,7 @@
 """Hydra's other launchers and sweepers in the place of ours, for real."""
 
 import json
+import shutil
 
 import pytest
 import yaml
@@ -59,4 +60,12 @@ def test_a_search_that_cannot_choose_is_refused_before_its_first_trial(aetrain, 
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     code, _, err = aetrain("-m", "hydra/sweeper=optuna", *words)
     assert code == 2 and err.count("\n") == 1 and answer in err
+    assert not list(aetrain.folder.iterdir())
+
+
+@pytest.mark.skipif(shutil.which("srun") is not None, reason="SLURM is here")
+def test_a_machine_without_slurm_is_told(aetrain):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    code, _, err = aetrain(*LINE, "model.beta=1,4", "hydra/launcher=submitit_slurm")
+    assert code == 2 and err.count("\n") == 1 and "hydra/launcher=submitit_slurm: srun was not found" in err
     assert not list(aetrain.folder.iterdir())
