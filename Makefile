@@ -10,7 +10,7 @@ train: $(VENV)/.installed          ## train the default model on MNIST; ARGS="mo
 test: $(VENV)/.installed           ## the test suite; ARGS="-k mnist" selects
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
-test-faults: $(VENV)/.installed    ## 30 SIGKILLs over the six models, in under 10 minutes
+test-faults: $(VENV)/.installed    ## 35 SIGKILLs over all models, in about 3 minutes
 	$(BIN)/python -m pytest -s --kills=30 tests/test_faults.py
 
 lint: $(VENV)/.installed
