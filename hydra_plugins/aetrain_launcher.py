@@ -19,6 +19,9 @@ class AetrainLauncher(Launcher):
         self.ways = {"mode": mode, "workers": workers, "memory_gb": memory_gb}
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
+        from aetrain.sweeps.launcher import check_ways
+
+        check_ways(**self.ways)  # here, before the sweep's folder is made
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

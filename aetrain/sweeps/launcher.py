@@ -43,16 +43,21 @@ class Launched:
         return "cpu" if name == "cpu" or (name == "auto" and not cuda_device_count()) else "cuda"
 
 
+def check_ways(mode: Any, workers: Any, memory_gb: Any) -> None:
+    """Raise a UserError for values that the launcher cannot use."""
+    if mode not in MODES:
+        raise UserError(f"hydra.launcher.mode={mode}: {suggest(str(mode), MODES)}")
+    if workers is not None and not (type(workers) is int and workers > 0):
+        raise UserError(f"hydra.launcher.workers={workers}: give a whole number greater than 0")
+    if memory_gb is not None and not (type(memory_gb) in (int, float) and memory_gb > 0):
+        raise UserError(f"hydra.launcher.memory_gb={memory_gb}: give a number greater than 0")
+
+
 class Sweep:
     """The members of one launch. mode, workers and memory_gb: see hydra_plugins/aetrain_launcher.py."""
 
     def __init__(self, config: DictConfig, hydra_context: Any, task_function: Any, mode: str, workers: int | None,
                  memory_gb: float | None):  # fmt: skip
-        if mode not in MODES:
-            raise UserError(f"hydra.launcher.mode={mode}: {suggest(str(mode), MODES)}")
-        for key, value in (("workers", workers), ("memory_gb", memory_gb)):
-            if value is not None and not (isinstance(value, int | float) and value > 0):
-                raise UserError(f"hydra.launcher.{key}={value}: give a number greater than 0")
         self.config, self.context, self.task_function = config, hydra_context, task_function
         self.mode, self.workers, self.memory_gb = mode, workers, memory_gb
 

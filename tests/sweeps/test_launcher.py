@@ -80,12 +80,14 @@ def assert_lines_are_labelled(out, folders):
     [
         ("hydra.launcher.mode=threads", "choose from: auto, stack, processes, sequential"),
         ("hydra.launcher.workers=0", "greater than 0"),
+        ("hydra.launcher.workers=1.5", "whole number"),
         ("hydra.launcher.memory_gb=much", "greater than 0"),
     ],
 )
 def test_a_wrong_key_of_the_launcher_is_told(aetrain, word, answer):
     code, _, err = aetrain(*LINE, word)
     assert code == 2 and err.count("\n") == 1 and word in err and answer in err
+    assert not list(aetrain.folder.iterdir())
 
 
 # --- processes
