@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from aetrain.sweeps.analysis import Axis, Stat, Sweep, bend, pareto, show
+from aetrain.sweeps.report.analysis import Axis, Stat, Sweep, bend, pareto, show
 
 COLOURS = ("#1b5e9e", "#c8553d", "#2f8f6b", "#8a5aa8", "#b8860b", "#5b6770", "#d17b9b", "#4aa3b8")
 INK, FAINT = "#1c1e21", "#c9ccd1"

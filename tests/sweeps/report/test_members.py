@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from tests.sweeps.synthetic import beta_sweep, grid, member, report, sweep_folder, table
+from tests.sweeps.report.synthetic import beta_sweep, grid, member, report, sweep_folder, table
 
 
 def test_members_that_are_missing_running_or_torn(tmp_path):
@@ -96,7 +96,7 @@ MALFORMED = {
 @pytest.mark.parametrize(("name", "content"), [(n, c) for n, cs in MALFORMED.items() for c in cs])
 def test_a_malformed_member_says_why_and_stops_nothing(tmp_path, monkeypatch, name, content):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("aetrain.sweeps.report.draw", lambda _: [])  # the drawing is not in question
+    monkeypatch.setattr("aetrain.sweeps.report.write.draw", lambda _: [])  # the drawing is not in question
     sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0})
     bad = member(sweep, "2_bad", ["model=beta_vae", "model.beta=2", "seed=0", "trainer.epochs=3"], {"test/recon": 1.0})
     (bad / name).write_text(content)

@@ -11,12 +11,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from aetrain.sweeps.analysis import analyse, bend, between, menger, pareto
-from aetrain.sweeps.members import find
-from aetrain.sweeps.pictures import galleries
 from aetrain.sweeps.report import rebuild, refresh
+from aetrain.sweeps.report.analysis import analyse, bend, between, menger, pareto
+from aetrain.sweeps.report.pictures import galleries
+from aetrain.sweeps.report.read import find
 from tests.conftest import PYTHON, SMALL
-from tests.sweeps.synthetic import beta_sweep, member, report, sweep_folder, table
+from tests.sweeps.report.synthetic import beta_sweep, member, report, sweep_folder, table
 
 # A right angle at beta = 4: on the way there the rate falls at no cost, beyond it only the distortion rises.
 CORNER = {1: (10.0, 100.0), 2: (6.0, 100.0), 4: (2.0, 100.0), 8: (2.0, 140.0), 16: (2.0, 180.0)}

@@ -19,9 +19,9 @@ from typing import Any
 
 from aetrain.errors import UserError
 from aetrain.files import write_atomically, write_json
-from aetrain.sweeps.analysis import Suggestion, Sweep, analyse, is_number, pareto, show, suggest
-from aetrain.sweeps.members import Member, check_sweep, find
-from aetrain.sweeps.page import Section, page
+from aetrain.sweeps.report.analysis import Suggestion, Sweep, analyse, is_number, pareto, show, suggest
+from aetrain.sweeps.report.page import Section, page
+from aetrain.sweeps.report.read import Member, check_sweep, find
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +88,8 @@ def draw(sweep: Sweep) -> list[Section]:
     if not sweep.axes or not any(p.stats for p in sweep.points):
         return []
     # Here, because matplotlib takes a second to import.
-    from aetrain.sweeps.pictures import galleries
-    from aetrain.sweeps.plots import key_plots
+    from aetrain.sweeps.report.pictures import galleries
+    from aetrain.sweeps.report.plots import key_plots
 
     return [(axis, key_plots(sweep, axis), galleries(sweep, axis)) for axis in sweep.axes]
 

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from aetrain.sweeps.report import rebuild
-from tests.sweeps.browser import BINARY, DRIVER, Browser
-from tests.sweeps.synthetic import beta_sweep, grid, member, sweep_folder
+from tests.sweeps.report.browser import BINARY, DRIVER, Browser
+from tests.sweeps.report.synthetic import beta_sweep, grid, member, sweep_folder
 
 CELLS = "return [...document.getElementById('members').tBodies[0].rows].map(row => row.cells[arguments[0]].textContent)"
 HEADS = "return [...document.querySelectorAll('#members th')].map(th => [th.textContent, th.getAttribute('aria-sort')])"

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
 from aetrain.console import number
-from aetrain.sweeps.analysis import Axis, Stat, Suggestion, Sweep, common_overrides, show
-from aetrain.sweeps.members import Member
+from aetrain.sweeps.report.analysis import Axis, Stat, Suggestion, Sweep, common_overrides, show
+from aetrain.sweeps.report.read import Member
 
 if TYPE_CHECKING:  # they import matplotlib and PIL, which a sweep that has nothing to draw yet need not wait for
-    from aetrain.sweeps.pictures import Gallery, Picture
-    from aetrain.sweeps.plots import Plot
+    from aetrain.sweeps.report.pictures import Gallery, Picture
+    from aetrain.sweeps.report.plots import Plot
 
 ASSETS = Path(__file__).parent
 ICON = (

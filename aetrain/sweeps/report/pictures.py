@@ -13,8 +13,8 @@ from statistics import fmean
 
 from PIL import Image
 
-from aetrain.sweeps.analysis import Axis, Line, Point, Sweep, show
-from aetrain.sweeps.members import Member
+from aetrain.sweeps.report.analysis import Axis, Line, Point, Sweep, show
+from aetrain.sweeps.report.read import Member
 
 GAP = 2  # pixels between tiles
 MOST_PIXELS = 4_000_000

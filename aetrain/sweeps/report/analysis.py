@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aetrain.sweeps.members import Member, Scalar, number
+from aetrain.sweeps.report.read import Member, Scalar, number
 
 # In this order, before the other terms that the members measured.
 TERMS = ("loss", "recon", "kl", "nelbo", "nll", "bits_per_dim", "iwae", "sparsity", "contraction")
