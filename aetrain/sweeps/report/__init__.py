@@ -3,6 +3,6 @@
 Imports no torch, and matplotlib only when something is drawn: it is rebuilt after every run of a sweep.
 """
 
-from aetrain.sweeps.report.write import command, rebuild, refresh
+from aetrain.sweeps.report.write import command, make, rebuild, refresh
 
-__all__ = ["command", "rebuild", "refresh"]
+__all__ = ["command", "make", "rebuild", "refresh"]

@@ -1,14 +1,14 @@
-"""The report as one HTML page that asks nothing of any network and runs one script, known by its hash.
+"""The report as one HTML page that makes no network requests and runs one script, known by its hash.
 
-Whatever comes from a member's files passes through `text` or `attribute`.
+Whatever comes from a run's files passes through `text`.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import math
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -17,14 +17,20 @@ from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
 from aetrain.console import number
-from aetrain.sweeps.report.analysis import Axis, Stat, Suggestion, Sweep, common_overrides, show
+from aetrain.sweeps.report.analysis import Stat, Sweep
+from aetrain.sweeps.report.axes import Axis
 from aetrain.sweeps.report.read import Member
+from aetrain.sweeps.report.suggest import Suggestion
+from aetrain.sweeps.report.values import MISSING, is_number, printable, show
+from aetrain.sweeps.report.words import common, word
 
 if TYPE_CHECKING:  # they import matplotlib and PIL, which a sweep that has nothing to draw yet need not wait for
     from aetrain.sweeps.report.pictures import Gallery, Picture
     from aetrain.sweeps.report.plots import Plot
 
 ASSETS = Path(__file__).parent
+MOST_NAMED = 4  # keys in the title
+SPLITS = {"test": "test split", "val": "validation split"}
 ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 3c2 8 5 10 12 "
     "10' fill='none' stroke='%231b5e9e' stroke-width='2'/%3E%3Ccircle cx='5' cy='10' r='2' fill='%23c8553d'/%3E"
@@ -35,14 +41,16 @@ Section: TypeAlias = "tuple[Axis, Sequence[Plot], Sequence[Gallery]]"  # what is
 
 
 def text(value: object) -> str:
-    return escape(str(value), quote=True)
+    return escape(printable(str(value)), quote=True)
 
 
 def page(name: str, sweep: Sweep, sections: Sequence[Section], suggestions: Sequence[Suggestion]) -> str:
     """The whole document. name: of the sweep's folder."""
     script = (ASSETS / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    title = f"Sweep of {' × '.join(axis.key for axis in sweep.axes)}" if sweep.axes else "Sweep"
+    what = ("Sweep of", "Sweep") if sweep.is_sweep else ("Runs by", "Runs")
+    title = f"{what[0]} {' × '.join(axis.key for axis in sweep.axes[:MOST_NAMED])}" if sweep.axes else what[1]
+    title += f" and {len(sweep.axes) - MOST_NAMED} more" if len(sweep.axes) > MOST_NAMED else ""
     policy = (
         f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
         "base-uri 'none'; form-action 'none'"
@@ -74,22 +82,36 @@ def _summary(name: str, sweep: Sweep) -> str:
     counts = Counter(m.status for m in sweep.members)
     many = len(sweep.members)
     states = ", ".join(f"{n} {status}" for status, n in sorted(counts.items(), key=lambda item: item[0] != "done"))
-    seeds = {show(m.seed) for m in sweep.members if m.seed is not None}
-    about = [f"{many} member{'s' * (many != 1)}: {states}" if many else "no members yet"]
+    seeds = {show(m.seed) for m in sweep.members if m.seed is not MISSING}
+    about = [f"{many} run{'s' * (many != 1)}: {states}" if many else "no runs yet"]
     if seeds:
-        about.append(f"seed{'s' * (len(seeds) > 1)} {', '.join(sorted(seeds))}")
-    if any(tag.startswith(f"{sweep.split}/") for tag in sweep.metrics):
-        about.append("final numbers on the test split" if sweep.split == "test" else "numbers on the validation split")
-    lines = [f'<p class="about">{text(name)}</p>', f"<p>{text('; '.join(about))}.</p>"]
-    if common := common_overrides(sweep.members):
-        lines.append(f'<p class="common">In common: <code>{text(" ".join(common))}</code></p>')
+        about.append(f"seed{'s' * (len(seeds) > 1)} {', '.join(sorted(seeds, key=lambda s: (len(s), s)))}")
+    lines = [f'<p class="about">{text(name)}</p>', f"<p>{text('; '.join(about))}.</p>", _splits(sweep)]
+    if words := [w for key, value in common(sweep.members).items() if (w := word(key, value))]:
+        lines.append(f'<p class="common">In common: <code>{text(shlex.join(words))}</code></p>')
     likelihoods = sorted({show(v) for m in sweep.members if (v := m.config.get("model.likelihood"))})
     if len(likelihoods) > 1:
         lines.append(
-            f'<p class="note">The members compare images under different likelihoods ({text(", ".join(likelihoods))}): '
-            "their losses and reconstruction terms do not compare.</p>"
+            f'<p class="note">The runs compare images under different likelihoods ({text(", ".join(likelihoods))}): '
+            "their losses and reconstruction terms are not comparable.</p>"
         )
+    if sweep.note:
+        lines.append(f'<p class="note">{text(sweep.note)}</p>')
     return "".join(lines)
+
+
+def _splits(sweep: Sweep) -> str:
+    """On which images the numbers were measured; the code's may be the validation split's where the others are the test
+    split's, as in runs of the first generation."""
+    parts = {split: [tag for tag in sweep.metrics if tag.startswith(f"{split}/")] for split in SPLITS}
+    parts = {split: tags for split, tags in parts.items() if tags}
+    if not parts:
+        return ""
+    if len(parts) == 1:
+        return f"<p>Final numbers on the {SPLITS[next(iter(parts))]}.</p>"
+    other = next(split for split in parts if split != sweep.split)
+    names = ", ".join(tag.partition("/")[2] for tag in parts[other])
+    return f"<p>Final numbers on the {SPLITS[sweep.split]}; {text(names)} on the {SPLITS[other]}.</p>"
 
 
 def _failures(members: Iterable[Member], axes: Sequence[Axis]) -> str:
@@ -98,7 +120,7 @@ def _failures(members: Iterable[Member], axes: Sequence[Axis]) -> str:
         return ""
     rows = "".join(
         f'<li><p>{_link(m)} <code>{text(_place(m, axes))}</code> <span class="status {text(m.status)}">{text(m.status)}'
-        f"</span></p><p>{text(m.reason or 'ended without a result; aetrain resume=… continues the sweep')}</p></li>"
+        f"</span></p><p>{text(m.reason or 'ended without a result; aetrain resume=… continues it')}</p></li>"
         for m in wrong
     )
     return f'<section class="failures"><h2>Not done</h2><ul>{rows}</ul></section>'
@@ -113,7 +135,7 @@ def _suggestions(suggestions: Sequence[Suggestion]) -> str:
         return ""
     items = "".join(
         f'<p><code class="try">{text(s.override)}</code></p><p>{text(s.reason)}</p>'
-        f'<p class="common"><code>{text(s.command)}</code></p>'
+        + (f'<p class="common"><code>{text(s.command)}</code></p>' if s.command else "")
         for s in suggestions
     )
     return f'<section class="next"><h2>Values to try next</h2>{items}</section>'
@@ -158,7 +180,7 @@ def _image(png: bytes, alt: str, size: str = "") -> str:
 def _aggregates(sweep: Sweep) -> str:
     points = [p for p in sweep.points if p.stats]
     if not sweep.axes or not any(len(p.members) > 1 for p in sweep.points):
-        return ""  # a row per member says it all
+        return ""  # a row per run says it all
     head = [axis.key for axis in sweep.axes] + ["n", *sweep.metrics]
     rows = []
     for point in points:
@@ -170,20 +192,20 @@ def _aggregates(sweep: Sweep) -> str:
 
 
 def _members(sweep: Sweep) -> str:
-    head = ["member", "status", *(axis.key for axis in sweep.axes), "seed", *sweep.metrics, "seconds"]
+    head = ["run", "status", *(axis.key for axis in sweep.axes), "seed", *sweep.metrics, "seconds"]
     rows = []
     for m in sweep.members:
         status = f"{m.status}, step {m.step:,}" if m.status in ("running", "stopped") and m.step else m.status
         cells = [
-            f'<td data-v="{m.number if m.number is not None else ""}">{_link(m)}</td>',
+            f'<td data-v="{m.number if m.number is not None else text(m.name)}">{_link(m)}</td>',
             f"<td><span class='status {text(m.status)}'>{text(status)}</span></td>",
             *(_cell(m.value(axis.key)) for axis in sweep.axes),
             _cell(m.seed),
             *(_metric(m, tag) for tag in sweep.metrics),
-            _cell(None if m.seconds is None else round(m.seconds, 1)),
+            _cell(MISSING if m.seconds is None else round(m.seconds, 1)),
         ]
         rows.append("".join(cells))
-    return _table("members", "Members", "", head, rows, {"member", "status"} | _words(sweep)) if rows else ""
+    return _table("members", "Runs", "", head, rows, {"run", "status"} | _words(sweep)) if rows else ""
 
 
 def _words(sweep: Sweep) -> set[str]:
@@ -207,14 +229,14 @@ def _table(name: str, title: str, note: str, head: Sequence[str], rows: Sequence
 
 def _link(member: Member) -> str:
     # ./ and the quoting keep a folder's name from being read as another address.
-    label = str(member.number) if member.number is not None else member.folder.name
-    return f'<a href="./{quote(os.fsencode(member.folder.name))}/" title="{text(member.folder.name)}">{text(label)}</a>'
+    label = str(member.number) if member.number is not None else member.name
+    return f'<a href="./{quote(os.fsencode(member.name))}/" title="{text(member.name)}">{text(label)}</a>'
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if is_number(value):
         return f'<td class="n" data-v="{value!r}">{text(show(value))}</td>'
-    return f'<td data-v="{"" if value is None else text(show(value))}">{text(show(value))}</td>'
+    return f'<td data-v="{"" if value is MISSING else text(show(value))}">{text(show(value))}</td>'
 
 
 def _metric(member: Member, tag: str) -> str:

@@ -1,4 +1,4 @@
-"""Rows and whole grids of the members' own images, cut out for comparison. Imports no torch.
+"""Rows and whole grids of the runs' own images, cut out for comparison. Imports no torch.
 
 The tiles of a grid are square, two pixels apart, on a grid of known columns: see aetrain/grids.py.
 """
@@ -13,11 +13,15 @@ from statistics import fmean
 
 from PIL import Image
 
-from aetrain.sweeps.report.analysis import Axis, Line, Point, Sweep, show
+from aetrain.sweeps.report.analysis import Line, Point, Sweep
+from aetrain.sweeps.report.axes import Axis
+from aetrain.sweeps.report.disk import content, is_folder
 from aetrain.sweeps.report.read import Member
+from aetrain.sweeps.report.values import show
 
 GAP = 2  # pixels between tiles
 MOST_PIXELS = 4_000_000
+MOST_BYTES = 16 << 20
 MOST_ROWS = 12
 
 
@@ -59,12 +63,12 @@ def _shown(sweep: Sweep, axis: Axis, line: Line) -> list[tuple[str, Member]]:
     points: Sequence[Point] = line.points
     if len(points) > MOST_ROWS:
         points = [points[round(i * (len(points) - 1) / (MOST_ROWS - 1))] for i in range(MOST_ROWS)]
-    index, name = sweep.axis_index(axis), axis.key.rpartition(".")[2]
-    symbol = {"beta": "β", "rho": "ρ"}.get(name, "" if not axis.is_numeric else name)
+    index, symbol = sweep.axis_index(axis), axis.name if axis.is_numeric else ""
     rows = []
     for point in points:
         done = [m for m in point.members if m.status == "done"]
-        rows.append((f"{symbol} {show(point.values[index])}".strip(), min(done, key=lambda m: str(m.seed))))
+        label = f"{symbol} {show(point.values[index])}".strip()
+        rows.append((label, min(done, key=lambda m: (len(show(m.seed)), show(m.seed)))))
     return rows
 
 
@@ -98,7 +102,7 @@ def _traversals(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
         return None
     caption = (
         f"Dimension {j} of the code, from −3 to 3, the others at the first test image's{_where(line, rows)}. It is the "
-        "one with the highest KL on average over these members, so at some values of the key it may say nothing."
+        "one with the highest KL on average over these runs, so at some values of the key it may say nothing."
     )
     return Gallery(f"Traversal of z[{j}]", caption, tuple(pictures))
 
@@ -129,17 +133,19 @@ def top_dimension(members: Sequence[Member], limit: int = 32) -> int | None:
 
 
 def open_grid(member: Member, what: str) -> Image.Image | None:
-    """A member's latest grid of a kind; None if there is none that can be read."""
-    names = [p for p in (member.folder / "grids").glob(f"{what}_*.png") if re.fullmatch(rf"{what}_\d{{4,9}}", p.stem)]
-    latest = max(names, key=lambda p: int(p.stem.rpartition("_")[2]), default=None)
-    if latest is None or not latest.is_file():
-        return None
+    """A run's latest grid of a kind; None if there is none that can be read."""
+    folder = member.folder / "grids"
+    names = folder.glob(f"{what}_*.png") if is_folder(member.folder) and is_folder(folder) else []
+    numbered = [path for path in names if re.fullmatch(rf"{what}_\d{{4,9}}", path.stem)]
+    latest = max(numbered, key=lambda path: int(path.stem.rpartition("_")[2]), default=None)
     try:
-        with Image.open(latest, formats=["PNG"]) as image:
+        if latest is None or (png := content(latest, MOST_BYTES)) is None:
+            return None
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             if image.width * image.height > MOST_PIXELS:
                 return None
             return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None  # what PIL raises for damaged files
 
 

@@ -17,12 +17,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from aetrain.sweeps.report.analysis import Axis, Stat, Sweep, bend, pareto, show
+from aetrain.sweeps.report.analysis import Line, Stat, Sweep, pareto
+from aetrain.sweeps.report.axes import Axis
+from aetrain.sweeps.report.suggest import bend
+from aetrain.sweeps.report.values import is_number, printable, show
 
 COLOURS = ("#1b5e9e", "#c8553d", "#2f8f6b", "#8a5aa8", "#b8860b", "#5b6770", "#d17b9b", "#4aa3b8")
 INK, FAINT = "#1c1e21", "#c9ccd1"
 MOST_LABELS = 12  # entries of a legend
 MOST_POINTS = 24  # that are labelled, of one plot
+MOST_METRICS = 6  # that are drawn against a key of no special kind
+LONGEST = 60  # characters of a label
 _SHORT = FuncFormatter(lambda v, _: f"{v:.4g}")
 
 
@@ -40,16 +45,18 @@ def key_plots(sweep: Sweep, axis: Axis) -> list[Plot]:
     """The plots that suit a swept key."""
     tags = [tag for tag in sweep.metrics if any(tag in p.stats for p in sweep.points)]
     rate, distortion = f"{sweep.split}/kl", f"{sweep.split}/recon"
+    activation = sweep.tag("mean_activation")
     plots = []
-    if axis.key == "model.beta" and rate in tags and distortion in tags:
-        plots.append(rate_distortion(sweep, axis, rate, distortion))
-        tags = [tag for tag in tags if tag in (rate, "latent/active_units")]
-    elif axis.key == "model.rho" and "latent/mean_activation" in tags:
-        plots.append(against(sweep, axis, "latent/mean_activation", identity=True))
-        tags = [tag for tag in tags if tag in ("latent/dead_units", distortion)]
-    else:
-        tags = tags[:6]
-    return plots + [against(sweep, axis, tag) for tag in tags]
+    with warnings.catch_warnings():
+        # Of numbers whose range a float can hardly tell apart, or of a name in a script that the font lacks.
+        warnings.simplefilter("ignore")
+        if axis.key == "model.beta" and rate in tags and distortion in tags:
+            plots.append(rate_distortion(sweep, axis, rate, distortion))
+            tags = [tag for tag in tags if tag in (rate, sweep.tag("active_units"))]
+        elif axis.key == "model.rho" and axis.is_numeric and activation in tags:
+            plots.append(against(sweep, axis, activation, identity=True))
+            tags = [tag for tag in tags if tag in (sweep.tag("dead_units"), distortion)]
+        return plots + [against(sweep, axis, tag) for tag in tags[:MOST_METRICS]]
 
 
 def rate_distortion(sweep: Sweep, axis: Axis, rate: str, distortion: str) -> Plot:
@@ -61,12 +68,15 @@ def rate_distortion(sweep: Sweep, axis: Axis, rate: str, distortion: str) -> Plo
     everything = [p for _, points in lines for p in points]
     front = {id(everything[i]) for i in pareto([(p.stats[rate].mean, p.stats[distortion].mean) for p in everything])}
     index = sweep.axis_index(axis)
-    for number, ((line, points), colour) in enumerate(zip(lines, _colours(len(lines)), strict=True)):
+    alone = _are_alone([line for line, _ in lines])
+    colours = _colours(1 if alone else len(lines), len(lines))
+    for number, ((line, points), colour) in enumerate(zip(lines, colours, strict=True)):
         # Labels of neighbouring lines on opposite sides.
         offset, side = [((8, 5), "left"), ((-8, -11), "right")][number % 2]
         xs, ys = [p.stats[rate] for p in points], [p.stats[distortion] for p in points]
         _errors(ax, [s.mean for s in xs], ys, colour, xs)
-        ax.plot([s.mean for s in xs], [s.mean for s in ys], "-", color=colour, lw=1.4, label=line.label or None)
+        ax.plot([s.mean for s in xs], [s.mean for s in ys], "-", color=colour, lw=1.4,
+                label=None if alone else line.label or None)  # fmt: skip
         at = bend([(x.mean, y.mean) for x, y in zip(xs, ys, strict=True)])
         for i, point in enumerate(points):
             x, y, on_front = xs[i].mean, ys[i].mean, id(point) in front
@@ -86,23 +96,32 @@ def rate_distortion(sweep: Sweep, axis: Axis, rate: str, distortion: str) -> Plo
 
 
 def against(sweep: Sweep, axis: Axis, tag: str, identity: bool = False) -> Plot:
-    """One metric against a swept key: a line per setting of the other keys for numbers, points for other values."""
-    figure, ax = _axes(axis.key, tag + (", nats" if tag.endswith(("/kl", "/nelbo", "/nll")) else ""))
+    """One metric against a swept key: a line per setting of the other keys for numbers, points for other values. null
+    among numbers has no place on their scale: it is a level across it."""
+    unit = sweep.unit(tag)
+    figure, ax = _axes(axis.key, tag + (f", {unit}" if unit else ""))
     index, lines = sweep.axis_index(axis), sweep.lines(axis)
     drawn = [s.mean for line in lines for p in line.points if (s := p.stats.get(tag))]
-    for i, (line, colour) in enumerate(zip(lines, _colours(len(lines)), strict=True)):
-        points = [p for p in line.points if tag in p.stats and p.values[index] is not None]
+    has_level, alone = False, _are_alone(lines)
+    for i, (line, colour) in enumerate(zip(lines, _colours(1 if alone else len(lines), len(lines)), strict=True)):
+        label = None if alone else line.label or None
+        measured = [p for p in line.points if tag in p.stats]
+        points = [p for p in measured if not axis.is_numeric or is_number(p.values[index])]
+        for point in measured:
+            if axis.is_numeric and point.values[index] is None:
+                _level(ax, point.stats[tag], colour)
+                has_level = True
         if not points:
             continue
         values, stats = [p.values[index] for p in points], [p.stats[tag] for p in points]
-        shift = 0 if len(lines) == 1 else 0.24 * (2 * i / (len(lines) - 1) - 1)
+        shift = 0 if len(lines) == 1 or alone else 0.24 * (2 * i / (len(lines) - 1) - 1)
         xs = values if axis.is_numeric else [axis.values.index(v) + shift for v in values]
         _errors(ax, xs, stats, colour)
         style = "o-" if axis.is_numeric else "o"
         means = [s.mean for s in stats]
-        ax.plot(xs, means, style, color=colour, lw=1.4, ms=6, mec="white", mew=0.8, label=line.label or None)
+        ax.plot(xs, means, style, color=colour, lw=1.4, ms=6, mec="white", mew=0.8, label=label)
     if identity:
-        ax.plot(axis.values, axis.values, "--", color="#8b9098", lw=1, zorder=1, label="asked = achieved")
+        ax.plot(axis.numbers, axis.numbers, "--", color="#8b9098", lw=1, zorder=1, label="target ρ")
     if axis.is_log:
         ax.set_xscale("log")
     if identity:
@@ -110,18 +129,31 @@ def against(sweep: Sweep, axis: Axis, tag: str, identity: bool = False) -> Plot:
         _tick_values(ax.yaxis, axis)
     elif drawn and min(drawn) > 0 and max(drawn) / min(drawn) >= 100:
         ax.set_yscale("log")
-    if tag in ("latent/active_units", "latent/dead_units"):
+    if tag.endswith(("/active_units", "/dead_units")):
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         if drawn:
             ax.set_ylim(-0.06 * max(1, *drawn), 1.12 * max(1, *drawn))
     _ticks(ax, axis)
-    lost = _mark_failures(ax, sweep, axis)
+    lost = _lost(sweep, axis)
+    _mark(ax, axis, lost)
     _legend(ax)
-    caption = ["The dashed line is what was asked for."] * identity + [
-        "× marks values at which no member got done."
-    ] * lost
-    name = f"{axis.key}-{tag}".replace("/", ".")
-    return Plot(_file_name(name), _png(figure), " ".join(caption), f"{tag} against {axis.key}")
+    caption = ["The dashed line is the target mean activation ρ."] * identity
+    caption += [f"The dotted level is {axis.key}=null, which has no place on the scale."] * has_level
+    caption += ["× marks values at which no run got done."] * any(not _is_off_scale(axis, v) for v in lost)
+    caption += [f"No run with {axis.key}=null got done."] * any(_is_off_scale(axis, v) for v in lost)
+    name = _file_name(f"{axis.key}-{tag}".replace("/", "."))
+    return Plot(name, _png(figure), " ".join(caption), f"{tag} against {axis.key}")
+
+
+def _are_alone(lines: Sequence[Line]) -> bool:
+    """Whether the lines are none: a point each, as in a search that draws all keys at random. A legend says nothing."""
+    return len(lines) > MOST_LABELS and all(len(line.points) == 1 for line in lines)
+
+
+def _level(ax, stat: Stat, colour) -> None:
+    ax.axhline(stat.mean, ls=":", lw=1.4, color=colour, zorder=1)
+    if stat.std:
+        ax.axhspan(stat.mean - stat.std, stat.mean + stat.std, color=colour, alpha=0.08, lw=0, zorder=0)
 
 
 def _axes(x_label: str, y_label: str):
@@ -151,21 +183,30 @@ def _errors(ax, xs: Sequence[float], ys: Sequence[Stat], colour: str, x_stats: S
         ax.errorbar(xs, means, yerr=y_err, xerr=x_err, fmt="none", ecolor=colour, alpha=0.55, elinewidth=1.2, capsize=3)
 
 
-def _mark_failures(ax, sweep: Sweep, axis: Axis) -> bool:
-    """A × at the bottom for every value at which members failed and none got done; whether there is one."""
+def _lost(sweep: Sweep, axis: Axis) -> list:
+    """The values at which runs failed and none got done."""
     index = sweep.axis_index(axis)
     done = {p.values[index] for p in sweep.points if p.stats}
     failed = {p.values[index] for p in sweep.points if any(m.status == "failed" for m in p.members)}
-    lost = [v for v in axis.values if v in failed - done]
-    xs = lost if axis.is_numeric else [axis.values.index(v) for v in lost]
+    return [v for v in axis.values if v in failed - done]
+
+
+def _is_off_scale(axis: Axis, value: object) -> bool:
+    return axis.is_numeric and value is None
+
+
+def _mark(ax, axis: Axis, lost: Sequence) -> None:
+    """A × at the bottom for every one of these values."""
+    shown = [v for v in lost if not _is_off_scale(axis, v)]
+    xs = shown if axis.is_numeric else [axis.values.index(v) for v in shown]
     ax.plot(xs, [0.03] * len(xs), "x", color="#b3401f", ms=7, mew=1.8, transform=ax.get_xaxis_transform())
-    return bool(lost)
 
 
 def _ticks(ax, axis: Axis) -> None:
     """The swept values themselves as ticks, where they have room."""
     if not axis.is_numeric:
-        short = [_plain(str(v) if len(str(v)) <= 16 else f"{str(v)[:15]}…") for v in axis.values]
+        words = [show(v) for v in axis.values]
+        short = [_plain(word if len(word) <= 16 else f"{word[:15]}…") for word in words]
         slanted = sum(map(len, short)) > 40
         if slanted:
             ax.set_position((0.14, 0.3, 0.83, 0.59))
@@ -177,14 +218,14 @@ def _ticks(ax, axis: Axis) -> None:
 
 
 def _tick_values(ticked, axis: Axis) -> None:
-    ticked.set_major_locator(FixedLocator(axis.values))
+    ticked.set_major_locator(FixedLocator(axis.numbers))
     ticked.set_minor_locator(NullLocator())
     ticked.set_major_formatter(_SHORT)
 
 
 def _have_room(axis: Axis) -> bool:
     """Whether the values lie far enough apart to be written side by side."""
-    places = [math.log(v) if axis.is_log else v for v in axis.values]
+    places = [math.log(v) if axis.is_log else v for v in axis.numbers]
     return min(b - a for a, b in pairwise(places)) > 0.12 * (places[-1] - places[0])
 
 
@@ -205,23 +246,24 @@ def _legend(ax) -> None:
                   handlelength=1.4, columnspacing=1.2)  # fmt: skip
 
 
-def _colours(n: int) -> list:
-    """Distinct ones for a few lines, an ordered scale for many."""
+def _colours(n: int, times: int | None = None) -> list:
+    """Distinct ones for a few lines, an ordered scale for many; one for all of them where n is 1."""
+    if n == 1:
+        return [COLOURS[0]] * (times or 1)
     return list(COLOURS[:n]) if n <= len(COLOURS) else [colormaps["viridis"](0.9 * i / (n - 1)) for i in range(n)]
 
 
 def _plain(text: str) -> str:
-    """Text that matplotlib does not take for a formula."""
-    return text.replace("$", r"\$")
+    """Text of a bounded length that matplotlib does not take for a formula."""
+    text = printable(text)
+    return (text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…").replace("$", r"\$")
 
 
 def _file_name(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)[:100].lstrip(".")
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)[:100].lstrip(".") or "plot"
 
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a name in a script that the font lacks shows as boxes
-        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()

@@ -1,7 +1,7 @@
-"""The members of a sweep, as their files tell of them. Imports no torch.
+"""The runs in a sweep's folder, or in any folder of runs, as their files tell of them. Imports no torch.
 
-The files may be half-written, damaged or someone else's: whatever cannot be read makes the member say why, and stops
-nothing. They are read as data, up to a size.
+The files may be half-written, damaged or someone else's: whatever cannot be read makes the run say why, and stops
+nothing. They are read as data, up to a size, and through no link.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 import yaml
 
 from aetrain.errors import UserError
+from aetrain.sweeps.report.disk import content, is_file, is_folder, is_locked, tail
+from aetrain.sweeps.report.values import MISSING, MOST_KEYS, Missing, Value, clean, flatten, number
 
-LARGEST = 4 << 20  # bytes of a file that is read as a whole
+LARGEST = 4 << 20  # bytes of a run's file that is read as a whole
+LARGEST_PLAN = 64 << 20  # bytes of sweep.json
 TAIL = 256 << 10  # bytes read from the end of metrics.jsonl
-LONGEST = 2000  # characters of a text
-LARGEST_NUMBER = 1e100
-DEEPEST, MOST_KEYS = 8, 2000  # of a configuration
+DEEPEST = 16  # levels of nesting of a YAML file
 STATUSES = ("done", "failed", "interrupted")  # what result.json may say
-
-Scalar = bool | int | float | str | None
+UNREADABLE = (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError, yaml.YAMLError)
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Member:
     """One run of a sweep. metrics: None where a value is not finite."""
 
     folder: Path
+    name: str = ""  # of the folder, below the sweep's
     number: int | None = None
-    overrides: Mapping[str, str] = field(default_factory=dict)
-    config: Mapping[str, Scalar] = field(default_factory=dict)  # dotted key -> value
+    config: Mapping[str, Value] = field(default_factory=dict)  # dotted key -> value; empty where it is not known
     status: str = "waiting"  # done | failed | interrupted | running | stopped | waiting | unreadable
     reason: str | None = None
     step: int | None = None
@@ -44,48 +44,97 @@ class Member:
     seconds: float | None = None
 
     @property
-    def seed(self) -> Scalar:
+    def seed(self) -> Value | Missing:
         return self.value("seed")
 
-    def value(self, key: str) -> Scalar:
-        """Typed where the key is a leaf of the configuration, else from the override (model=vae), else None."""
-        return self.config[key] if key in self.config else typed(self.overrides.get(key))
+    def value(self, key: str) -> Value | Missing:
+        """Of a leaf of the configuration, or the option of a group (`model`)."""
+        return self.config.get(key, self.config.get(f"{key}.name", MISSING))
 
 
-def find(sweep: Path) -> list[Member]:
-    """All members below a sweep's folder, in the order of their numbers."""
-    folders = [path for path in sweep.iterdir() if is_member(path)]
-    return sorted(map(read, folders), key=lambda m: (m.number is None, m.number or 0, m.folder.name))
+class Found(NamedTuple):
+    """members: by number, then by name. note: what a reader must know of the folder, or None."""
+
+    members: list[Member]
+    is_sweep: bool
+    note: str | None
 
 
-def is_member(folder: Path) -> bool:
-    return folder.is_dir() and any((folder / name).exists() for name in (".hydra", "config.yaml", "result.json"))
+def find(folder: Path) -> Found:
+    """All runs in a folder: those that sweep.json plans, and the folders in it that are a run's."""
+    plan, note = _plan(folder)
+    names = dict.fromkeys([*plan, *(path.name for path in folder.iterdir() if is_run(path))])
+    members = [read(folder, name, plan.get(name)) for name in names]
+    members.sort(key=lambda m: (m.number is None, m.number or 0, m.name))
+    return Found(members, is_sweep(folder) or any(m.number is not None for m in members), note)
 
 
-def check_sweep(sweep: Path) -> None:
-    """Raise a UserError for a folder that holds no sweep."""
-    if not sweep.is_dir():
-        raise UserError(f"sweep={sweep}: there is no such folder; give one such as outputs/sweeps/<time>")
-    if (sweep / "config.yaml").exists() or (sweep / "checkpoints").exists():
-        raise UserError(f"sweep={sweep}: a single run; give the folder of a sweep, such as outputs/sweeps/<time>")
-    # Hydra's own sweeper writes multirun.yaml, others leave their members only.
-    if not (sweep / "multirun.yaml").is_file() and not any(sweep.glob("[0-9]*_*/.hydra/overrides.yaml")):
-        raise UserError(
-            f"sweep={sweep}: no sweep is there (no multirun.yaml, no members); give a folder such as "
-            "outputs/sweeps/<time>"
-        )
+def is_run(path: Path) -> bool:
+    return is_folder(path) and (is_file(path / "config.yaml") or is_file(path / "result.json"))
 
 
-def read(folder: Path) -> Member:
-    """What a member's files say, as far as they can be read."""
-    number = re.match(r"(\d{1,9})_", folder.name)
-    known: dict[str, Any] = {"folder": folder, "number": int(number[1]) if number else None}
+def is_sweep(folder: Path) -> bool:
+    """Whether something was launched there as a sweep. Hydra's own sweepers write multirun.yaml."""
+    return is_file(folder / "sweep.json") or is_file(folder / "multirun.yaml")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise a UserError for a folder that holds no runs."""
+    wanted = "give the folder of a sweep or of several runs, such as outputs/sweeps/<time> or outputs/vae"
+    if not folder.is_dir():
+        raise UserError(f"run={folder}: there is no such folder; {wanted}")
+    if is_sweep(folder) or any(map(is_run, folder.iterdir())):
+        return
+    if is_run(folder) or (folder / "checkpoints").exists():
+        raise UserError(f"run={folder}: a single run; {wanted}")
+    raise UserError(f"run={folder}: no runs are there; {wanted}")
+
+
+def _plan(sweep: Path) -> tuple[dict[str, Any], str | None]:
+    """Folder below the sweep -> configuration, of sweep.json; and what is wrong with it."""
+    try:
+        read = content(sweep / "sweep.json", LARGEST_PLAN)
+        if read is None:
+            return {}, None
+        tree = json.loads(read)
+        if not isinstance(tree, dict) or tree.get("format") != 1 or not isinstance(tree.get("members"), list):
+            raise ValueError("sweep.json: not one of this version of aetrain")
+        found = [member for member in tree["members"] if isinstance(member, dict) and _is_below(member.get("folder"))]
+        return {member["folder"]: member.get("config") for member in found}, None
+    except UNREADABLE as error:
+        return {}, f"Runs that have not started are not listed: {_line(error)}"
+
+
+def _is_below(name: Any) -> bool:
+    """Whether a folder's name stays below the sweep's folder."""
+    try:
+        if not isinstance(name, str) or not 0 < len(os.fsencode(name)) <= 1000 or "\0" in name:
+            return False
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    path = PurePosixPath(name)
+    return str(path) == name and not path.is_absolute() and not {".", ".."} & set(path.parts) and len(path.parts) < 9
+
+
+def read(sweep: Path, name: str, planned: Any = None) -> Member:
+    """What a run's files say, as far as they can be read. name: of its folder. planned: its configuration in
+    sweep.json."""
+    numbered = re.match(r"(\d{1,9})_", name)
+    folder = sweep / name
+    known: dict[str, Any] = {"folder": folder, "name": name, "number": int(numbered[1]) if numbered else None}
+    above = [sweep.joinpath(*Path(name).parts[:i]) for i in range(1, len(Path(name).parts) + 1)]
     problems = []
-    for reader in (_overrides, _config, _result, _progress):
+    if any(path.is_symlink() for path in above):
+        known["reason"], readers = "its folder is a link, which is not followed", [_planned]
+    else:
+        readers = [_planned, _config, _result, _progress]
+    known["planned"] = planned
+    for reader in readers:
         try:
             known |= reader(folder, known)
-        except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
-            problems.append(" ".join(str(error).split())[:200])
+        except UNREADABLE as error:
+            problems.append(_line(error))
+    del known["planned"]
     if problems:
         done = known.get("status") == "done"
         told = [known["reason"]] if known.get("reason") else []
@@ -93,87 +142,105 @@ def read(folder: Path) -> Member:
     return Member(**known)
 
 
-def _overrides(folder: Path, _known: Mapping[str, Any]) -> dict[str, Any]:
-    content = _content(folder / ".hydra" / "overrides.yaml")
-    if content is None:
-        return {}
-    words = yaml.load(content, _Loader)
-    if not isinstance(words, list) or len(words) > MOST_KEYS or not all(isinstance(word, str) for word in words):
-        raise ValueError(".hydra/overrides.yaml: not a list of overrides")
-    pairs = (word.lstrip("+~").partition("=") for word in words)
-    kept = {clean(key): clean(value) for key, _, value in pairs if not key.startswith("hydra")}
-    return {"overrides": {key.partition("@")[0]: value for key, value in kept.items()}}
+def _line(error: BaseException) -> str:
+    return clean(" ".join(str(error).split()))[:200]
+
+
+def _planned(_folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
+    return {} if known["planned"] is None else {"config": configuration(known["planned"], "sweep.json")}
 
 
 def _config(folder: Path, _known: Mapping[str, Any]) -> dict[str, Any]:
-    content = _content(folder / "config.yaml")
-    if content is None:
-        return {}
-    tree = yaml.load(content, _Loader)
-    if not isinstance(tree, dict):
-        raise ValueError("config.yaml: not a run's configuration")
-    flat: dict[str, Scalar] = {}
-    _flatten(tree, "", flat, 0)
-    return {"config": flat}
-
-
-def _flatten(tree: dict, path: str, flat: dict[str, Scalar], depth: int) -> None:
-    """Dotted keys into `flat`. Bounded: YAML's aliases can make a small file a huge tree."""
-    for key, value in tree.items():
-        if len(flat) > MOST_KEYS or depth > DEEPEST:
-            raise ValueError("config.yaml: more than a run's configuration")
-        name = clean(f"{path}{key}")
-        if isinstance(value, dict):
-            _flatten(value, f"{name}.", flat, depth + 1)
-        elif isinstance(value, list) and len(value) <= 100 and all(_is_scalar(v) for v in value):
-            flat[name] = clean(f"[{','.join(map(str, value))}]")
-        elif _is_scalar(value):
-            flat[name] = clean(value) if isinstance(value, str) else value
-        else:
-            flat[name] = f"({type(value).__name__})"
-
-
-def _is_scalar(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def _result(folder: Path, _known: Mapping[str, Any]) -> dict[str, Any]:
-    content = _content(folder / "result.json")
-    if content is None:
+    read = content(folder / "config.yaml", LARGEST)
+    if read is None:
         return {}
     try:
-        result = json.loads(content)
+        _check_depth(read)
+        tree = yaml.load(read, _Loader)
+    except RecursionError as error:
+        raise ValueError("config.yaml: nested too deeply") from error
+    return {"config": configuration(tree, "config.yaml")}
+
+
+def configuration(tree: Any, where: str) -> dict[str, Value]:
+    """Dotted keys, as they are called today. Raises ValueError."""
+    try:
+        if not isinstance(tree, dict):
+            raise ValueError("it is not the configuration of a run")
+        return flatten(modern(tree))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def modern(tree: dict) -> dict:
+    """A configuration of the first generation with today's keys; one of today as it is."""
+    model, optimizer = tree.get("model"), tree.get("optimizer")
+    if "net" in tree or not isinstance(model, dict):
+        return tree
+    moved = {"mlp": ("hidden", "activation"), "conv": ("channels", "activation")}
+    arch = model.get("arch")
+    net = {"name": arch} | {k: model[k] for k in moved.get(arch if isinstance(arch, str) else "", ()) if k in model}
+    kept = {k: v for k, v in model.items() if k not in ("arch", "hidden", "channels", "activation")}
+    kept = _renamed(kept, "weight_decay", "l2_weight")
+    if isinstance(schedules := kept.get("schedule"), dict):
+        schedules = _renamed(schedules, "weight_decay", "l2_weight")
+        kept["schedule"] = {name: _renamed(schedule, "gamma", "factor") for name, schedule in schedules.items()}
+    tree = {"model": kept} | ({"net": net} if "arch" in model else {}) | {k: v for k, v in tree.items() if k != "model"}
+    if isinstance(optimizer, dict) and "schedule" in optimizer:
+        tree["optimizer"] = optimizer | {"schedule": _renamed(optimizer["schedule"], "gamma", "factor")}
+    return tree
+
+
+def _renamed(tree: Any, old: str, new: str) -> Any:
+    return {new if key == old else key: value for key, value in tree.items()} if isinstance(tree, dict) else tree
+
+
+def _check_depth(text: bytes) -> None:
+    """Raise ValueError for nesting that the parser in C, which recurses unchecked, could not take."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError("config.yaml: nested too deeply")
+
+
+def _result(folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
+    read = content(folder / "result.json", LARGEST)
+    if read is None:
+        return {}
+    try:
+        result = json.loads(read)
     except ValueError as error:
         raise ValueError(f"result.json: not readable as JSON ({error})") from error
     if not isinstance(result, dict) or result.get("status") not in STATUSES:
         raise ValueError("result.json: not the result of a run")
     reason, latent = result.get("reason"), result.get("latent")
     per_dimension = latent.get("kl_per_dimension") if isinstance(latent, dict) else None
+    per_dimension = per_dimension[:MOST_KEYS] if isinstance(per_dimension, list) else []
     return {
         "status": result["status"],
-        "reason": clean(reason) if isinstance(reason, str) else None,
-        "metrics": _numbers(result.get("metrics")),
-        "kl_per_dimension": tuple(number(v) or 0.0 for v in per_dimension) if isinstance(per_dimension, list) else (),
+        "reason": clean(reason) if isinstance(reason, str) else known.get("reason"),
+        "metrics": _metrics(result.get("metrics"), known.get("config", {})),
+        "kl_per_dimension": tuple(number(v) or 0.0 for v in per_dimension),
         "step": int(step) if (step := number(result.get("step"))) is not None else None,
         "seconds": number(result.get("seconds")),
     }
 
 
 def _progress(folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a member without a result: whether it runs, and the last value of every tag in metrics.jsonl."""
+    """Of a run without a result: whether it runs, and the last value of every tag in metrics.jsonl."""
     if "status" in known:
         return {}
-    path = folder / "metrics.jsonl"
-    if not path.is_file():
+    running, end = is_locked(folder / ".lock"), tail(folder / "metrics.jsonl", TAIL)
+    if end is None and not running and not is_file(folder / ".lock"):
         return {}
     latest: dict[str, Any] = {}
-    for line in _tail(path).split(b"\n")[:-1]:  # what follows the last newline is still being written
-        row = _row(line)
-        latest |= row
+    for line in (end or b"").split(b"\n")[:-1]:  # what follows the last newline is still being written
+        latest |= _row(line)
     step = number(latest.get("step"))
     return {
-        "status": "running" if _is_running(folder / ".lock") else "stopped",
-        "metrics": _numbers({tag: value for tag, value in latest.items() if "/" in tag}),
+        "status": "running" if running else "stopped",
+        "metrics": _metrics({tag: value for tag, value in latest.items() if "/" in tag}, known.get("config", {})),
         "step": None if step is None else int(step),
     }
 
@@ -187,64 +254,20 @@ def _row(line: bytes) -> dict[str, Any]:
     return row if isinstance(row, dict) else {}
 
 
-def _is_running(lock: Path) -> bool:
-    """Whether the process that a run's lock names is alive. The lock itself is not tried: a run that starts at that
-    moment would find it taken."""
-    content = _content(lock)
-    if content is None or not re.fullmatch(rb"[1-9]\d{0,9}\s*", content):
-        return False
-    try:
-        os.kill(int(content), 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError):
-        return False
-    return True
-
-
-def typed(text: str | None) -> Scalar:
-    """An override's value as a number where it reads as one."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except (TypeError, ValueError):
-            continue
-    return text
-
-
-def number(value: Any) -> float | None:
-    """A finite float, or None for anything else. Beyond LARGEST_NUMBER, squares would overflow."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if -LARGEST_NUMBER < value < LARGEST_NUMBER else None  # false for NaN
-
-
-def clean(text: str) -> str:
-    """Text that every encoding and font can take: no surrogates, no control characters, of a bounded length."""
-    encodable = text[:LONGEST].encode("utf-8", "replace").decode()
-    return "".join(c if c.isprintable() else " " for c in encodable)
-
-
-def _numbers(tree: Any) -> dict[str, float | None]:
+def _metrics(tree: Any, config: Mapping[str, Value]) -> dict[str, float | None]:
+    """Tag -> finite number or None, tags as they are called today: what the first generation called latent/<name> was
+    measured on the validation split, and on the test split where there were no validation images."""
     pairs: Iterable[tuple[Any, Any]] = tree.items() if isinstance(tree, dict) else ()
-    return {clean(tag)[:100]: number(value) for tag, value in list(pairs)[:MOST_KEYS]}
-
-
-def _content(path: Path) -> bytes | None:
-    """A small file's bytes; None if there is none. Raises ValueError for a large one."""
-    if not path.is_file():
-        return None
-    with open(path, "rb") as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise ValueError(f"{path.name}: larger than {LARGEST >> 20} MiB")
-    return content
-
-
-def _tail(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        file.seek(max(0, path.stat().st_size - TAIL))
-        return file.read(TAIL)
+    held_out = number(config.get("data.val_size"))
+    split = None if held_out is None else "val" if held_out > 0 else "test"
+    found, old = {}, {}
+    for tag, value in list(pairs)[:MOST_KEYS]:
+        tag = clean(str(tag))[:100]
+        tag = re.sub(r"^(train|val|test)/weight_decay$", r"\1/l2", tag)
+        tag = "hparam/l2_weight" if tag == "hparam/weight_decay" else tag
+        new = re.sub(r"(^|/)latent/(?=\w+$)", rf"\1{split}/", tag) if split else tag
+        (found if new == tag else old)[new] = number(value)
+    return old | found
 
 
 # The parser in C is ten times as fast; PyYAML comes without it on some platforms.

@@ -109,11 +109,11 @@ def test_nothing_overflows_the_screen(browser, sweep, width):
 def test_filters_and_activation_of_a_rho_sweep(browser, tmp_path):
     sweep = sweep_folder(tmp_path / "s")
     for i, rho in enumerate((0.02, 0.05, 0.2)):
-        metrics = {"test/recon": 50.0 - i, "latent/mean_activation": rho * 1.1, "latent/dead_units": 3.0 * i}
+        metrics = {"test/recon": 50.0 - i, "test/mean_activation": rho * 1.1, "test/dead_units": 3.0 * i}
         grid(member(sweep, f"{i}_r", ["model=sparse", f"model.rho={rho}"], metrics), "filters", 8, 8)
     rebuild(sweep)
     shown(browser, sweep, 390)
     labels = browser.run("return [...document.querySelectorAll('.squares span')].map(s => s.textContent)")
     assert labels == ["ρ 0.02", "ρ 0.05", "ρ 0.2"]
     assert browser.run("return [...document.images].every(i => i.naturalWidth > 0)") and browser.log("browser") == []
-    assert len(re.findall("asked for", (sweep / "report.html").read_text())) == 1
+    assert len(re.findall("target mean activation ρ", (sweep / "report.html").read_text())) == 1

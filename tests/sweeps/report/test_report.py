@@ -12,9 +12,10 @@ import yaml
 from PIL import Image
 
 from aetrain.sweeps.report import rebuild, refresh
-from aetrain.sweeps.report.analysis import analyse, bend, between, menger, pareto
+from aetrain.sweeps.report.analysis import analyse, pareto
 from aetrain.sweeps.report.pictures import galleries
 from aetrain.sweeps.report.read import find
+from aetrain.sweeps.report.suggest import bend, between, menger
 from tests.conftest import PYTHON, SMALL
 from tests.sweeps.report.synthetic import beta_sweep, member, report, sweep_folder, table
 
@@ -136,7 +137,7 @@ def test_a_group_and_a_number_swept_together(tmp_path):
 
 def test_the_row_that_is_shown_is_the_dimension_with_the_highest_kl(tmp_path):
     sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0})
-    whole = analyse(find(sweep))
+    whole = analyse(*find(sweep))
     reconstructions, traversal = galleries(whole, whole.axes[0])
     assert [p.label for p in traversal.pictures] == ["β 1", "β 4"] and "z[2]" in traversal.title
     assert [p.label for p in reconstructions.pictures] == ["original", "β 1", "β 4"]
@@ -189,7 +190,7 @@ def test_a_report_that_cannot_be_written_costs_a_sweep_nothing(tmp_path, caplog)
     (sweep / "report.json").mkdir()
     refresh(sweep)
     [record] = caplog.records
-    assert "report.json" in record.message and "Is a directory" in record.message
+    assert "report.json" in record.message and "not a regular file" in record.message
 
 
 # --- the command
@@ -208,7 +209,7 @@ def test_a_real_sweep_reports_what_its_members_measured(aetrain):
     code, _, err = aetrain(*line, "trainer.max_steps=2", "hydra.sweep.dir=sweep")
     assert code == 0, err
     before = sorted(p for p in aetrain.folder.rglob("*") if not p.is_relative_to(aetrain.folder / "sweep"))
-    code, out, err = aetrain("task=report", "sweep=sweep")
+    code, out, err = aetrain("task=report", "run=sweep")
     assert code == 0 and err == ""
     assert out.split() == ["sweep/report.html", "sweep/report.csv", "sweep/report.json"]
     assert before == sorted(p for p in aetrain.folder.rglob("*") if not p.is_relative_to(aetrain.folder / "sweep"))
@@ -217,7 +218,8 @@ def test_a_real_sweep_reports_what_its_members_measured(aetrain):
     for found in data["members"]:
         result = json.loads((sweep / found["member"] / "result.json").read_text())
         config = yaml.safe_load((sweep / found["member"] / "config.yaml").read_text())
-        assert found["metrics"] == result["metrics"] and found["values"]["model.beta"] == config["model"]["beta"]
+        measured = {tag.replace("latent/", "val/"): value for tag, value in result["metrics"].items()}
+        assert found["metrics"] == measured and found["values"]["model.beta"] == config["model"]["beta"]
     page = (sweep / "report.html").read_text()
     assert page.count("Reconstructions, ") == 3 and page.count("Traversal of z[") == 3  # alt texts and one title
     with Image.open(sweep / data["members"][0]["member"] / "grids" / "traversals_0001.png") as traversals:
@@ -227,7 +229,7 @@ def test_a_real_sweep_reports_what_its_members_measured(aetrain):
 def test_the_report_imports_no_torch(tmp_path):
     sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0})
     program = (
-        "import sys; from aetrain.cli import main; code = main(['task=report', 'sweep=' + sys.argv[1]]); "
+        "import sys; from aetrain.cli import main; code = main(['task=report', 'run=' + sys.argv[1]]); "
         "sys.exit(code or 3 * ('torch' in sys.modules))"
     )
     done = subprocess.run(
@@ -240,13 +242,14 @@ def test_the_report_imports_no_torch(tmp_path):
 @pytest.mark.parametrize(
     ("line", "names", "suggests"),
     [
-        ("task=report", "task=report", "sweep="),
-        ("task=report sweep=nowhere", "nowhere", "no such folder"),
-        ("task=report sweep=run", "run", "single run"),
-        ("task=report sweep=empty", "empty", "no sweep"),
-        ("task=report sweep=empty model=ae", "model=ae", "nothing else"),
-        ("-m task=report sweep=empty", "task=report", "--multirun"),
-        ("-m task=train,report", "task=report", "sweep="),
+        ("task=report", "task=report", "run="),
+        ("task=report run=nowhere", "run=nowhere", "no such folder"),
+        ("task=report run=run", "run=run", "single run"),
+        ("task=report run=empty", "run=empty", "no runs"),
+        ("task=report sweep=empty", "run=empty", "no runs"),
+        ("task=report run=empty model=ae", "model=ae", "nothing else"),
+        ("-m task=report run=empty", "task=report", "--multirun"),
+        ("-m task=train,report", "task=report", ""),
         ("sweep=empty", "sweep", ""),
     ],
 )
