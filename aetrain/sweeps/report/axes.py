@@ -55,7 +55,7 @@ def find_axes(members: Sequence[Member]) -> tuple[Axis, ...]:
         alike = [part for configs in alike for part in _parts(configs, option)]
     others = [key for key in keys if key not in options and key not in WHERE_IT_RAN and key != "seed"]
     found += [key for key in others if any(_differ(configs, key) for configs in alike)]
-    return tuple(Axis(key, _values(members, key)) for key in found)
+    return tuple(Axis(key, _values(members, key)) for key in dict.fromkeys(found))
 
 
 def _rank(option: str) -> tuple[int, str]:

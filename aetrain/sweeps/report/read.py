@@ -157,8 +157,8 @@ def _config(folder: Path, _known: Mapping[str, Any]) -> dict[str, Any]:
     try:
         _check_depth(read)
         tree = yaml.load(read, _Loader)
-    except RecursionError as error:
-        raise ValueError("config.yaml: nested too deeply") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"config.yaml: not readable as YAML ({_line(error)})") from error
     return {"config": configuration(tree, "config.yaml")}
 
 
@@ -201,7 +201,7 @@ def _check_depth(text: bytes) -> None:
     for event in yaml.parse(text, _Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
-            raise ValueError("config.yaml: nested too deeply")
+            raise ValueError("nested too deeply")
 
 
 def _result(folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
