@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # they import matplotlib and PIL, which a sweep that has noth
 
 ASSETS = Path(__file__).parent
 MOST_NAMED = 4  # keys in the title
+MOST_SEEDS = 12  # that are named
 SPLITS = {"test": "test split", "val": "validation split"}
 ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 3c2 8 5 10 12 "
@@ -60,6 +61,7 @@ def page(name: str, sweep: Sweep, sections: Sequence[Section], suggestions: Sequ
         _failures(sweep.members, sweep.axes),
         _suggestions(suggestions),
         *(_section(*section) for section in sections),
+        _undrawn(sections, sweep.axes),
         _aggregates(sweep),
         _members(sweep),
     ]
@@ -85,7 +87,8 @@ def _summary(name: str, sweep: Sweep) -> str:
     seeds = {show(m.seed) for m in sweep.members if m.seed is not MISSING}
     about = [f"{many} run{'s' * (many != 1)}: {states}" if many else "no runs yet"]
     if seeds:
-        about.append(f"seed{'s' * (len(seeds) > 1)} {', '.join(sorted(seeds, key=lambda s: (len(s), s)))}")
+        named = ", ".join(sorted(seeds, key=lambda s: (len(s), s)))
+        about.append(f"seed{'s' * (len(seeds) > 1)} {named}" if len(seeds) <= MOST_SEEDS else f"{len(seeds)} seeds")
     lines = [f'<p class="about">{text(name)}</p>', f"<p>{text('; '.join(about))}.</p>", _splits(sweep)]
     if words := [w for key, value in common(sweep.members).items() if (w := word(key, value))]:
         lines.append(f'<p class="common">In common: <code>{text(shlex.join(words))}</code></p>')
@@ -151,6 +154,12 @@ def _section(axis: Axis, plots: Sequence[Plot], galleries: Sequence[Gallery]) ->
     )
 
 
+def _undrawn(sections: Sequence[Section], axes: Sequence[Axis]) -> str:
+    if not sections or len(sections) == len(axes):
+        return ""
+    return f'<p class="note">Of the {len(axes)} keys in which these runs differ, {len(sections)} are drawn.</p>'
+
+
 def _plot(plot: Plot) -> str:
     caption = f"<figcaption>{text(plot.caption)}</figcaption>" if plot.caption else ""
     return f'<figure class="plot">{_image(plot.png, plot.alt)}{caption}</figure>'
@@ -185,7 +194,11 @@ def _aggregates(sweep: Sweep) -> str:
     rows = []
     for point in points:
         n = sum(m.status == "done" for m in point.members)
-        cells = [*(_cell(v) for v in point.values), _cell(n), *(_stat(point.stats.get(tag)) for tag in sweep.metrics)]
+        cells = [
+            *(_cell(v, a.is_numeric) for v, a in zip(point.values, sweep.axes, strict=True)),
+            _cell(n),
+            *(_stat(point.stats.get(tag)) for tag in sweep.metrics),
+        ]
         rows.append("".join(cells))
     note = "Mean ± standard deviation (n − 1) over the seeds that are done."
     return _table("means", "Over seeds", note, head, rows, _words(sweep))
@@ -199,7 +212,7 @@ def _members(sweep: Sweep) -> str:
         cells = [
             f'<td data-v="{m.number if m.number is not None else text(m.name)}">{_link(m)}</td>',
             f"<td><span class='status {text(m.status)}'>{text(status)}</span></td>",
-            *(_cell(m.value(axis.key)) for axis in sweep.axes),
+            *(_cell(m.value(axis.key), axis.is_numeric) for axis in sweep.axes),
             _cell(m.seed),
             *(_metric(m, tag) for tag in sweep.metrics),
             _cell(MISSING if m.seconds is None else round(m.seconds, 1)),
@@ -233,10 +246,11 @@ def _link(member: Member) -> str:
     return f'<a href="./{quote(os.fsencode(member.name))}/" title="{text(member.name)}">{text(label)}</a>'
 
 
-def _cell(value: object) -> str:
-    if is_number(value):
-        return f'<td class="n" data-v="{value!r}">{text(show(value))}</td>'
-    return f'<td data-v="{"" if value is MISSING else text(show(value))}">{text(show(value))}</td>'
+def _cell(value: object, in_numbers: bool = True) -> str:
+    """in_numbers: whether it stands in a column of numbers, where null and what is missing are on the right, too."""
+    kind = ' class="n"' if in_numbers else ""
+    key = repr(value) if is_number(value) else "" if value is MISSING else show(value)
+    return f'<td{kind} data-v="{text(key)}">{text(show(value))}</td>'
 
 
 def _metric(member: Member, tag: str) -> str:

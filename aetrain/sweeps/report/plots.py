@@ -117,7 +117,7 @@ def against(sweep: Sweep, axis: Axis, tag: str, identity: bool = False) -> Plot:
         shift = 0 if len(lines) == 1 or alone else 0.24 * (2 * i / (len(lines) - 1) - 1)
         xs = values if axis.is_numeric else [axis.values.index(v) + shift for v in values]
         _errors(ax, xs, stats, colour)
-        style = "o-" if axis.is_numeric else "o"
+        style = "o-" if axis.is_numeric and not alone else "o"
         means = [s.mean for s in stats]
         ax.plot(xs, means, style, color=colour, lw=1.4, ms=6, mec="white", mew=0.8, label=label)
     if identity:
@@ -138,7 +138,7 @@ def against(sweep: Sweep, axis: Axis, tag: str, identity: bool = False) -> Plot:
     _mark(ax, axis, lost)
     _legend(ax)
     caption = ["The dashed line is the target mean activation ρ."] * identity
-    caption += [f"The dotted level is {axis.key}=null, which has no place on the scale."] * has_level
+    caption += [f"The dotted line is {axis.key}=null, which has no place on the scale."] * has_level
     caption += ["× marks values at which no run got done."] * any(not _is_off_scale(axis, v) for v in lost)
     caption += [f"No run with {axis.key}=null got done."] * any(_is_off_scale(axis, v) for v in lost)
     name = _file_name(f"{axis.key}-{tag}".replace("/", "."))
@@ -146,8 +146,9 @@ def against(sweep: Sweep, axis: Axis, tag: str, identity: bool = False) -> Plot:
 
 
 def _are_alone(lines: Sequence[Line]) -> bool:
-    """Whether the lines are none: a point each, as in a search that draws all keys at random. A legend says nothing."""
-    return len(lines) > MOST_LABELS and all(len(line.points) == 1 for line in lines)
+    """Whether most lines would be single points, as in a search that draws all keys at random: they are drawn as a
+    cloud, without a legend."""
+    return len(lines) > 3 and sum(len(line.points) for line in lines) < 2 * len(lines)
 
 
 def _level(ax, stat: Stat, colour) -> None:
@@ -236,13 +237,14 @@ def _legend(ax) -> None:
         return
     if (more := len(labels) - MOST_LABELS + 1) > 1:
         handles, labels = handles[:MOST_LABELS], [*labels[: MOST_LABELS - 1], f"… and {more} more"]
+    labels = [_plain(label) for label in labels]
+    columns = max(1, min(3, 75 // (8 + max(map(len, labels)))))  # some 75 letters fit side by side
     figure, (left, bottom, width, height) = ax.figure, ax.get_position().bounds
     before = figure.get_figheight()
-    after = before + 0.2 * math.ceil(len(labels) / 3)  # inches
+    after = before + 0.2 * math.ceil(len(labels) / columns)  # inches
     figure.set_figheight(after)
     ax.set_position((left, 1 - (1 - bottom) * before / after, width, height * before / after))
-    labels = [_plain(label) for label in labels]
-    figure.legend(handles, labels, loc="lower center", ncols=3, fontsize=8.5, labelcolor=INK, frameon=False,
+    figure.legend(handles, labels, loc="lower center", ncols=columns, fontsize=8.5, labelcolor=INK, frameon=False,
                   handlelength=1.4, columnspacing=1.2)  # fmt: skip
 
 

@@ -5,7 +5,9 @@ import shutil
 import pytest
 import yaml
 
-from aetrain.sweeps.report.read import modern
+from aetrain.sweeps.report.analysis import analyse
+from aetrain.sweeps.report.axes import Axis
+from aetrain.sweeps.report.read import find, modern
 from tests.sweeps.report.synthetic import config, member, plan, report, sweep_folder
 
 
@@ -40,8 +42,48 @@ def test_null_among_numbers_comes_first_and_is_no_obstacle(tmp_path, key, values
     data = report(sweep)
     assert data["swept"] == {key: [None, *numbers]}
     assert [s["override"] for s in data["suggestions"]] == [proposed]
-    assert f"The dotted level is {key}=null" in (sweep / "report.html").read_text()
+    assert f"The dotted line is {key}=null" in (sweep / "report.html").read_text()
     assert f"{key}=" not in data["suggestions"][0]["command"].replace(proposed, "")
+
+
+@pytest.mark.parametrize(
+    ("values", "is_numeric", "is_log"),
+    [
+        ((0.5, 1, 16), True, True),
+        ((1, 9), True, False),
+        ((0, 1, 100), True, False),
+        ((None, 0.1, 10), True, True),
+        ((None, 0.1), False, False),
+        ((1, "a"), False, False),
+        ((False, True), False, False),
+    ],
+)
+def test_positive_numbers_over_a_decade_or_more_are_drawn_on_a_logarithmic_scale(values, is_numeric, is_log):
+    axis = Axis("model.beta", values)
+    assert (axis.is_numeric, axis.is_log) == (is_numeric, is_log)
+
+
+def test_units_are_told_where_they_are_known(tmp_path):
+    """A reconstruction term is in nats where the likelihood is; one of either kind is in neither."""
+    for name, models in {"vae": ["vae"], "ae": ["ae"], "both": ["ae", "vae"]}.items():
+        for i, model in enumerate(models):
+            member(sweep_folder(tmp_path / name), f"{i}_m", [f"model={model}"], {"test/recon": 1.0, "test/kl": 1.0})
+    units = {name: analyse(*find(tmp_path / name)).unit("test/recon") for name in ("vae", "ae", "both")}
+    assert units == {"vae": "nats", "ae": None, "both": None}
+    whole = analyse(*find(tmp_path / "vae"))
+    assert (whole.unit("test/kl"), whole.unit("val/active_units")) == ("nats", None)
+
+
+def test_many_keys_at_once(tmp_path):
+    """As in a search over everything: all keys are in the tables, some are drawn."""
+    sweep = sweep_folder(tmp_path / "s")
+    for i in range(3):
+        words = [f"trainer.{key}={i + 1}" for key in ("epochs", "batch_size", "log_every", "grid_epochs", "patience")]
+        words += [f"optimizer.{key}={0.1 * (i + 1)}" for key in ("lr", "eps", "momentum", "weight_decay")]
+        member(sweep, f"{i}_m", ["model=ae", *words], {"test/recon": 9.0 + i})
+    assert len(report(sweep)["swept"]) == 9 and len(list((sweep / "report").iterdir())) == 8
+    page = (sweep / "report.html").read_text()
+    assert "Of the 9 keys in which these runs differ, 8 are drawn." in page and "and 5 more</h1>" in page
 
 
 def test_a_failure_at_null_is_told(tmp_path):
