@@ -1,13 +1,17 @@
 """A folder whose files are links, pipes or folders: nothing outside of it is read, written or deleted."""
 
+import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from aetrain.errors import UserError
 from aetrain.sweeps.report import make, rebuild, refresh
-from tests.sweeps.report.synthetic import beta_sweep, grid, member, report, sweep_folder
+from tests.conftest import PYTHON
+from tests.sweeps.report.synthetic import beta_sweep, config, grid, member, plan, report, sweep_folder
 
 TARGETS = ["report.html", "report.csv", "report.json", ".report.lock", "report", "report/rate_distortion.png"]
 
@@ -102,3 +106,61 @@ def test_nothing_is_read_through_a_link(tmp_path, linked):
     shown = page.count('alt="Reconstructions, ')
     assert shown == {"member": 3, "metrics.jsonl": 2, "result.json": 2, "config.yaml": 0}.get(linked, shown)
     assert linked not in ("grids", "grid") or "Reconstructions, β 4" not in page
+
+
+AUDITED = """
+import json, os, sys
+import matplotlib.font_manager  # asks the system for its fonts once
+seen = []
+def hook(event, arguments):
+    if event == "open":
+        path, mode, flags = arguments
+        if isinstance(path, int) or not (flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC):
+            return
+        seen.append((event, os.path.abspath(os.fsdecode(path))))
+    elif event in {f"os.{name}" for name in "remove rename mkdir rmdir link symlink truncate chmod".split()}:
+        seen.extend((event, os.path.abspath(os.fsdecode(a))) for a in arguments if isinstance(a, str | bytes))
+        seen.extend((event, os.path.abspath(a)) for a in arguments if isinstance(a, os.PathLike))
+    elif event.startswith(("subprocess", "socket.connect", "os.system", "os.exec", "os.fork", "os.posix_spawn")):
+        seen.append((event, ""))
+sys.addaudithook(hook)
+from aetrain.cli import main
+code = main(["task=report", "run=" + sys.argv[1]])
+print("\\n" + json.dumps([code, seen]))
+"""
+
+
+def test_nothing_outside_the_folder_is_touched(tmp_path):
+    """Of a sweep whose files say all that has ever made a program do more than read them."""
+    sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 2: (6, 100), 4: (2, 100), 8: (2, 140)}, {0: 0.0})
+    up = "../../../../../../../../.." + str(tmp_path / "evil")
+    for i, folder in enumerate(sorted(path for path in sweep.iterdir() if path.is_dir())):
+        tree = yaml.safe_load((folder / "config.yaml").read_text())
+        tree |= {
+            "hydra": {"callbacks": {"x": {"_target_": "os.mkdir", "path": up}}, "run": {"dir": up}},
+            "experiment": up,
+        }
+        tree["data"]["root"] = up
+        tree["model"]["name"] = up if i else "beta_vae"
+        (folder / "config.yaml").write_text(yaml.safe_dump(tree))
+        (folder / ".hydra").mkdir()
+        (folder / ".hydra" / "overrides.yaml").write_text("- hydra.job_logging.handlers.file.filename=" + up)
+        (folder / ".lock").symlink_to(tmp_path / "evil")
+    (sweep / "multirun.yaml").write_text("!!python/object/apply:os.mkdir [evil]")
+    plan(sweep, {f"{up}/{i}": config(f"model={up}") for i in range(3)} | {"7_x": config(f"model={up}", f"task={up}")})
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([PYTHON, "-c", AUDITED, str(sweep)], cwd=tmp_path, capture_output=True, text=True,
+                          env=environment, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    code, seen = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0 and len(seen) > 10
+    outside = [(event, path) for event, path in seen if not path.startswith(f"{sweep}/")]
+    assert outside == [] and [path.name for path in tmp_path.iterdir()] == ["s"]
+    touched = {Path(path).relative_to(sweep).parts[0] for _, path in seen}
+    assert all(name.startswith((".report.", "report")) for name in touched), touched
+
+
+def test_importing_the_report_is_cheap():
+    program = "import sys, aetrain.sweeps.report; print(*{'torch', 'matplotlib', 'PIL', 'hydra'} & set(sys.modules))"
+    done = subprocess.run([PYTHON, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
