@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aetrain.data import Split, to_unit
+from aetrain.data.split import Split, to_unit
 from aetrain.models import Autoencoder
 from aetrain.training.batches import Batches
 from aetrain.training.lbfgs import lbfgs

@@ -31,20 +31,20 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from aetrain import __version__, resume, schema
-from aetrain.checks import check_metric, check_objective
-from aetrain.config import explain, typed
+from aetrain import __version__, compose, resume
+from aetrain.config.conf import CONF
+from aetrain.config.explain import explain
+from aetrain.config.rules import check_metric, check_objective, check_run
+from aetrain.config.tables import MODELS
+from aetrain.config.tree import typed
 from aetrain.device import check_device
 from aetrain.errors import AetrainError, Interrupted, UserError
+from aetrain.logs import logged_to
 from aetrain.sweeps import report
 
 log = logging.getLogger("aetrain")
 
 LAST = Path("checkpoints", "last.pt")
-
-_PACKAGE = Path(__file__).resolve().parent
-# In a wheel the YAML files travel inside the package; in a checkout they stand beside it.
-CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _run(argv)
     except (HydraException, OmegaConfBaseException) as error:
-        return _report(explain(error) + _elsewhere(error), 2)
+        return _report(explain(error), 2)
     except AetrainError as error:
         return _report(str(error), error.exit_code)
     except SystemExit as exit:  # Hydra's way to end after --help and the like
@@ -80,18 +80,25 @@ def _run(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     if args.experimental_rerun is not None:
         raise UserError("--experimental-rerun: refused, it unpickles a file and so runs whatever that file says")
-    schema.register()
-    shows_only = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
+    compose.register()
+    if args.help:
+        from aetrain.config.help import page
+
+        config = without_hydra(_composed(args, [o for o in args.overrides if not o.startswith("resume=")])[0])
+        print(page(typed(config, given_keys(args.overrides))))
+        return
+    shows_only = args.hydra_help or args.cfg or args.info or args.shell_completion
     if shows_only:
         _hydra_main(argv, Job())
         return
     if "task=report" in args.overrides:
         report.command(args.overrides, args.multirun)
         return
-    if resumed := resume.arguments(args.overrides):
+    resumed = resume.arguments(args.overrides)
+    if resumed and resumed.is_sweep:
         flags = [word for word in argv if word not in args.overrides]
         args.overrides = [*resumed.restored, *resumed.further]
-        argv = [*flags, *(["--multirun"] if resumed.is_sweep and not args.multirun else []), *args.overrides]
+        argv = [*flags, *([] if args.multirun else ["--multirun"]), *args.overrides]
     if args.multirun and resumed and not resumed.is_sweep:
         raise UserError(f"resume={resumed.folder}: a single run; leave out --multirun")
     if args.multirun or (resumed and resumed.is_sweep):
@@ -103,10 +110,21 @@ def _run(argv: list[str]) -> None:
         _check_search(args)
         _hydra_main(argv, Job(swept=swept_keys(args.overrides), resumed=bool(resumed)))
         return
-    job = Job(given=resumed.further if resumed else args.overrides, resumed=bool(resumed))
-    if not resumed:
-        _refuse_used_folder(args.overrides)
-    _run_single(args, job)
+    if resumed:
+        _resume_run(resumed)
+        return
+    _refuse_used_folder(args.overrides)
+    _run_single(args, Job(given=args.overrides))
+
+
+def _resume_run(resumed: resume.Resumed) -> None:
+    """Without Hydra: the configuration is what the folder holds, with the user's further values."""
+    check_typed(resumed.config)
+    _ignore_sigusr1()
+    with logged_to(resumed.folder), told():
+        from aetrain.tasks import run_task
+
+        run_task(resumed.config, resumed.folder, resumed.further, resumed=True)
 
 
 def _run_single(args, job: Job) -> None:
@@ -162,16 +180,6 @@ def _check_search(args) -> None:
         raise UserError(f"{foreign[0]}: chooses by the validation images, and data.val_size=0 leaves none")
 
 
-def _elsewhere(error: BaseException) -> str:
-    """Which models have the key that this one lacks: `model.beta` is typed for the vae more often than any other."""
-    key = getattr(error.__cause__ or error.__context__ or error, "full_key", None) or ""
-    group, _, name = key.partition(".")
-    if group != "model" or "unknown key" not in explain(error):
-        return ""
-    owners = [model for model, cls in schema.MODELS.items() if name in cls.__dataclass_fields__]
-    return f"; {name} belongs to model={' and model='.join(owners)}" if owners else ""
-
-
 def _refuse(message: str) -> None:
     raise UserError(f"{message}; aetrain --help shows the usage")
 
@@ -179,13 +187,18 @@ def _refuse(message: str) -> None:
 def check(config: DictConfig, overrides: Sequence[str]):
     """The typed configuration of a composed one. Raises what the user can mend, before anything is written."""
     tree = typed(config, given_keys(overrides))
-    if schema.MODELS.get(tree.model.name) is not type(tree.model):
+    check_typed(tree)
+    return tree
+
+
+def check_typed(tree) -> None:
+    """What a typed configuration shows as a whole. Raises a UserError."""
+    if MODELS.get(tree.model.name) is not type(tree.model):
         raise UserError(f"model.name={tree.model.name}: choose the model with model=…, its name follows")
-    schema.check_run(tree)
+    check_run(tree)
     check_objective(tree)
     check_metric(tree)
     check_device(tree.device)
-    return tree
 
 
 def given_keys(overrides: Sequence[str]) -> list[str]:
@@ -246,25 +259,15 @@ class Job:
     """What Hydra calls for every run of a command line."""
 
     given: Sequence[str] | None = None  # the user's overrides; None in a sweep, whose members have their own
-    resumed: bool = False  # whether a single run, or a sweep with all that it has, goes on
+    resumed: bool = False  # whether a sweep with all that it has goes on
     swept: Sequence[str] = ()  # keys of a sweep
     started: bool = False
 
     def __call__(self, config: DictConfig) -> float | None:
         self.started = True
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is something to write a checkpoint of
-        try:
+        _ignore_sigusr1()
+        with told():
             return self._run(config)
-        except Interrupted as interrupt:
-            log.debug("%s", interrupt)
-            raise
-        except AetrainError as error:
-            log.debug("%s", error)  # to the run's log file; the terminal has it on stderr
-            raise
-        except Exception:
-            log.debug("a bug", exc_info=True)
-            raise
 
     def _run(self, config: DictConfig) -> float | None:
         from aetrain.tasks import run_task
@@ -272,7 +275,7 @@ class Job:
         if self.given is not None:
             folder = Path(HydraConfig.get().runtime.output_dir)
             overrides = [override for override in self.given if not override.startswith("hydra.")]
-            return run_task(check(config, overrides), folder, overrides, self.resumed)
+            return run_task(check(config, overrides), folder, overrides)
         member = Member.of(config, self.swept)
         with reported(member.sweep):
             try:
@@ -280,6 +283,28 @@ class Job:
             except Interrupted as error:
                 line = str(error).partition("; continue with")[0]
                 raise Interrupted(f"{line}; continue with aetrain resume={member.sweep}", error.exit_code) from error
+
+
+def _ignore_sigusr1() -> None:
+    """Until there is something to write a checkpoint of."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Within: what ends a run is in its log file, too."""
+    try:
+        yield
+    except Interrupted as interrupt:
+        log.debug("%s", interrupt)
+        raise
+    except AetrainError as error:
+        log.debug("%s", error)  # the terminal has it on stderr
+        raise
+    except Exception:
+        log.debug("a bug", exc_info=True)
+        raise
 
 
 @contextmanager

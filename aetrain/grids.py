@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from aetrain.data import Splits, to_unit
+from aetrain.data.split import Splits, to_unit
 from aetrain.models import Autoencoder
-from aetrain.nets import MLPEncoder
+from aetrain.nets.mlp import MLPEncoder
 from aetrain.noise import mix
 
 ROWS = COLUMNS = 8

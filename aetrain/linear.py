@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from aetrain import losses
-from aetrain.data import to_unit
+from aetrain.data.split import to_unit
 from aetrain.models import Autoencoder
 
 

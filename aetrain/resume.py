@@ -1,7 +1,8 @@
-"""`aetrain resume=<folder>`: the command line that continues a run or a sweep. Imports no torch.
+"""`aetrain resume=<folder>`: what continues a run or a sweep. Imports no torch.
 
-The folder may be someone else's: its config.yaml is read as data and becomes overrides, which Hydra composes and
-aetrain checks like any others. Nothing in it can name code.
+The folder may be someone else's: a run's config.yaml is read as data into the typed configuration (config/stored.py),
+and neither Hydra nor an override has a part in it. A sweep's members are composed again from the words of its
+multirun.yaml, of which only plain values and names from our tables are taken over.
 """
 
 from __future__ import annotations
@@ -12,17 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 
-from aetrain import schema
-from aetrain.config import flatten, suggest
+from aetrain.config import stored
+from aetrain.config.conf import CONF
+from aetrain.config.schema import Config
+from aetrain.config.tables import GROUPS
+from aetrain.config.tree import flatten, plain
+from aetrain.config.words import suggest
 from aetrain.errors import UserError
 
 # What may change in a run that goes on: how long, how it is written down, on what it computes, and the optimizer's
 # numbers (a run that diverged is resumed with a smaller learning rate). The rest would make it another run.
 MAY_CHANGE = re.compile(
-    r"(trainer\.(?!batch_size$)\w+|device(\.\w+)?|data\.root|optimizer\.(?!name$|history$|schedule)\w+|hydra\.(job_logging|verbose).*)$"
+    r"(trainer\.(?!batch_size$)\w+|device(\.\w+)?|data\.root|optimizer\.(?!name$|history$|schedule)\w+)$"
 )
 
 HARMLESS_LAUNCH = r"hydra/launcher=(aetrain|basic|joblib)|hydra\.launcher\.(mode|workers|memory_gb|n_jobs)=[\w.-]+"
@@ -30,12 +35,16 @@ HARMLESS_LAUNCH = r"hydra/launcher=(aetrain|basic|joblib)|hydra\.launcher\.(mode
 
 @dataclass(frozen=True)
 class Resumed:
-    """A command line that continues what is in a folder."""
+    """What continues in a folder: a run with its configuration, or a sweep with overrides that compose it again."""
 
     folder: Path
-    restored: list[str]  # overrides that compose it again
     further: list[str]  # the user's further overrides
-    is_sweep: bool
+    config: Config | None = None  # of a run
+    restored: Sequence[str] = ()  # of a sweep
+
+    @property
+    def is_sweep(self) -> bool:
+        return self.config is None
 
 
 def arguments(overrides: Sequence[str]) -> Resumed | None:
@@ -46,22 +55,43 @@ def arguments(overrides: Sequence[str]) -> Resumed | None:
     if not folders:
         return None
     folder, further = Path(folders[-1].strip("'\"")), [o for o in overrides if not o.startswith("resume=")]
+    if folder.suffix == ".pt" or folder.name == "checkpoints":
+        run = folder.parent if folder.name == "checkpoints" else folder.parent.parent
+        raise UserError(f"resume={folder}: give the run's folder, resume={run}")
     if (folder / "multirun.yaml").is_file():
-        return Resumed(folder, _sweep_overrides(folder, further), further, is_sweep=True)
-    if not (folder / "config.yaml").exists() and any(folder.glob("*/config.yaml")):
-        raise UserError(
-            f"resume={folder}: a sweep without a multirun.yaml; resume its members, resume={folder}/<member>"
-        )
-    tree = _read(folder / "config.yaml")
-    known = flatten(tree)
-    for override in further:
-        key = override.lstrip("+~").partition("=")[0]
-        if not MAY_CHANGE.match(key):
-            hint = (
-                suggest(key, known) if known and key not in {*known, *tree} else f"start anew without resume={folder}"
+        return Resumed(folder, further, restored=_sweep_overrides(folder, further))
+    if not (folder / "config.yaml").exists():
+        if any(folder.glob("*/config.yaml")):
+            raise UserError(
+                f"resume={folder}: a sweep without a multirun.yaml; resume its members, resume={folder}/<member>"
             )
-            raise UserError(f"{override}: would make {folder} another run, its length and logging can change; {hint}")
-    return Resumed(folder, _overrides(_check_tree(tree, folder / "config.yaml"), folder), further, is_sweep=False)
+        raise UserError(f"resume={folder}: no run is there (no config.yaml); give a folder such as outputs/vae/<time>")
+    config = stored.read(folder / "config.yaml")
+    return Resumed(folder, further, stored.changed(config, _further(further, config, folder)))
+
+
+def _further(overrides: Sequence[str], config: Config, folder: Path) -> list[tuple[str, Any]]:
+    """Keys and values of the user's own overrides, which may not make it another run."""
+    known = flatten(plain(config))
+    values = []
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key = override.key_or_group
+        is_plain = not (override.is_delete() or override.is_add() or override.is_sweep_override())
+        if not (is_plain and MAY_CHANGE.match(key) and key in {*known, "device"}):
+            groups = {name.partition(".")[0] for name in known}
+            hint = f"start a new run without resume={folder}" if key in {*known, *groups} else suggest(key, known)
+            raise UserError(
+                f"{override.input_line}: would make {folder} another run, its length and logging can change; {hint}"
+            )
+        values.append((key, _plain(override.value())))
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """A value of Hydra's grammar without its quotes."""
+    if isinstance(value, QuotedString):
+        return value.text
+    return [_plain(element) for element in value] if isinstance(value, list) else value
 
 
 def _sweep_overrides(folder: Path, further: Sequence[str]) -> list[str]:
@@ -73,7 +103,7 @@ def _sweep_overrides(folder: Path, further: Sequence[str]) -> list[str]:
                 f"resume a member, as in resume={folder}/<member>"
             )
     path = folder / "multirun.yaml"
-    tree = _read(path)
+    tree = stored.read_yaml(path)
     try:
         overrides, launching = tree["hydra"]["overrides"]["task"], tree["hydra"]["overrides"].get("hydra", [])
     except (KeyError, TypeError, AttributeError) as error:
@@ -86,73 +116,34 @@ def _sweep_overrides(folder: Path, further: Sequence[str]) -> list[str]:
 
 def read_overrides(path: Path) -> list[str]:
     """The overrides of a sweep's member, from the overrides.yaml that Hydra wrote. Raises a UserError."""
-    return _plain_overrides(_load(path), path)
+    return _plain_overrides(stored.read_yaml(path), path)
 
 
 def _plain_overrides(overrides: Any, path: Path) -> list[str]:
-    plain = re.compile(r"[A-Za-z]\w*(\.\w+)*=[^$\n]*")
-    if not isinstance(overrides, list) or not all(isinstance(o, str) and plain.fullmatch(o) for o in overrides):
-        raise UserError(f"{path}: refused, its overrides are not plain key=value ones")
-    if any("_target_" in o or o.startswith("hydra") for o in overrides):
-        raise UserError(f"{path}: refused, its overrides are not those of a sweep of aetrain")
+    """Raise a UserError unless all are plain values of keys or names from our tables: whatever else Hydra would do with
+    an override is not for a file to ask for."""
+    if not isinstance(overrides, list) or not all(isinstance(override, str) for override in overrides):
+        raise UserError(f"{path}: refused, its overrides are not a list of words")
+    overrides = [_modern(override) for override in overrides]
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key == "experiment":
+            names = {file.stem for file in (CONF / "experiment").glob("*.yaml")}
+        else:
+            names = set(GROUPS.get(key, ()))
+        is_value = re.fullmatch(r"[a-z]\w*(\.\w+)+|seed", key) and re.fullmatch(r"[^$\n]*", value)
+        if key.startswith("hydra") or "_target_" in override or not (is_value or set(value.split(",")) <= names):
+            raise UserError(f"{path}: refused, {override[:60]!r} is not a plain override of a sweep of aetrain")
     return overrides
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """A YAML file as nested dicts of plain values."""
-    tree = _load(path)
-    if not isinstance(tree, dict):
-        raise UserError(f"{path}: not the configuration of a run")
-    return tree
-
-
-def _load(path: Path) -> Any:
-    """A YAML file's plain values."""
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(
-            f"resume={path.parent}: no run is there (no {path.name}); give a folder such as outputs/vae/<time>"
-        ) from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())[:120]})") from error
-
-
-def _check_tree(tree: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The tree itself, if it has the form of a run's configuration and holds plain values only."""
-    if not all(isinstance(tree.get(group), dict) for group in ("model", *schema.GROUPS)):
-        raise UserError(f"{path}: not the configuration of a run")
-    _refuse_code(tree, path)
-    return tree
-
-
-def _refuse_code(node: Any, path: Path, depth: int = 0) -> None:
-    """Raise a UserError for anything that could make Hydra do more than set a value."""
-    if depth > 10:
-        raise UserError(f"{path}: nested too deeply for the configuration of a run")
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if not isinstance(key, str) or not re.fullmatch(r"[A-Za-z]\w*", key) or key == "hydra":
-                raise UserError(f"{path}: refused, the key {str(key)[:40]!r} has no place in a run's configuration")
-            _refuse_code(value, path, depth + 1)
-    elif isinstance(node, list):
-        for value in node:
-            _refuse_code(value, path, depth + 1)
-    elif isinstance(node, str):
-        if "${" in node or "\n" in node:
-            raise UserError(f"{path}: refused, the value {node[:40]!r} is not plain")
-    elif not (node is None or isinstance(node, bool | int | float)):
-        raise UserError(f"{path}: refused, a value of type {type(node).__name__} is not plain")
-
-
-def _overrides(tree: dict[str, Any], folder: Path) -> list[str]:
-    """The configuration as a command line: each group's option, then each value."""
-    groups = [group for group in ("model", *schema.GROUPS) if "name" in tree[group]]
-    choices = [f"{group}={typed_out(tree[group]['name'])}" for group in groups]
-    values = [f"{key}={typed_out(value)}" for key, value in flatten(tree).items() if not key.endswith(".name")]
-    return [*choices, *values, f"hydra.run.dir={typed_out(str(folder))}", "hydra.output_subdir=null"]
+def _modern(override: str) -> str:
+    """A word of the first generation (0.1) with today's key."""
+    key, sign, value = override.partition("=")
+    key = re.sub(r"^model\.arch$", "net", key)
+    key = re.sub(r"^model\.(hidden|channels|activation)$", r"net.\1", key)
+    key = re.sub(r"^(model\.(?:schedule\.)?)weight_decay\b", r"\1l2_weight", key)
+    return re.sub(r"(\bschedule(?:\.\w+)?)\.gamma$", r"\1.factor", key) + sign + value
 
 
 def typed_out(value: Any) -> str:

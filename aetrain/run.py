@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.tensorboard import summary as summaries
 
 from aetrain import __version__
-from aetrain.config import config_hash, flatten, plain
+from aetrain.config.tree import config_hash, flatten, plain
 from aetrain.errors import UserError
 from aetrain.events import EventFile
 from aetrain.files import write_atomically, write_json

@@ -13,10 +13,12 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from aetrain import models, schema
+from aetrain import compose as composing
+from aetrain import models
 from aetrain.cli import CONF, check, main, member_name
+from aetrain.config.schema.data import MNIST
 from aetrain.data import mnist
-from aetrain.models import Facts
+from aetrain.data.facts import Facts
 
 SMALL = ["data.limit=300", "trainer.batch_size=50", "trainer.log_every=2", "trainer.max_steps=6", "device=cpu"]
 
@@ -51,7 +53,7 @@ def environment(tmp_path_factory):
 
 def compose(*overrides: str):
     """The typed configuration of a command line."""
-    schema.register()
+    composing.register()
     OmegaConf.register_new_resolver("aetrain.member", member_name, replace=True)
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
@@ -65,7 +67,8 @@ def facts(image_shape=(1, 28, 28), train_size=1000) -> Facts:
 def build(*overrides: str, image_shape=(1, 28, 28), seed: int = 0):
     """A model as the command line would build it, in the default dtype."""
     torch.manual_seed(seed)
-    return models.build(compose(*overrides).model, facts(image_shape))
+    config = compose(*overrides)
+    return models.build(config.model, config.net, facts(image_shape))
 
 
 @pytest.fixture
@@ -83,7 +86,16 @@ def float64():
     torch.set_default_dtype(torch.float32)
 
 
-_read_once = functools.cache(mnist.load)  # a quarter of a small run's time is reading and checking the files
+_read = mnist.load
+
+
+@functools.cache  # a quarter of a small run's time is reading and checking the files
+def _parts(root):
+    return _read(MNIST("mnist", 0, None, "none", root))
+
+
+def _read_once(config):
+    return _parts(config.root)
 
 
 @pytest.fixture

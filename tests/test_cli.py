@@ -35,8 +35,8 @@ MISTAKES = [
     ("data.val_size=60000", "data.val_size=60000", "10000"),
     ("data.val_size=0 trainer.patience=3", "trainer.patience=3", "data.val_size=10000"),
     ("model.latent_dim=0", "model.latent_dim=0", "at least 1"),
-    ("model.hidden=[3,0]", "model.hidden=[3,0]", "at least 1"),
-    ("model.hidden=[]", "model.hidden=[]", "at least one"),
+    ("net.hidden=[3,0]", "net.hidden=[3,0]", "at least 1"),
+    ("net.hidden=[]", "net.hidden=[]", "at least one"),
     ("+model.extra=1", "model.extra", "latent_dim"),
     ("+extra=1", "extra", "seed"),
     ("model=ae model.beta=4", "model.beta", "model=beta_vae"),
@@ -44,8 +44,8 @@ MISTAKES = [
     ("model=sparse model.penalty=l1 model.rho=0.1", "model.rho", "model.penalty=kl"),
     ("model=sparse model.code_activation=relu", "model.code_activation=relu", "sigmoid"),
     ("model=sparse model.penalty=l1 model.tied=true", "model.penalty=l1", "model.tied=false"),
-    ("model=sparse model.weight_decay=0.1 optimizer=adamw", "optimizer.weight_decay", "optimizer.weight_decay=0"),
-    ("model=contractive model.arch=conv", "model.tied=true", "linear"),
+    ("model=sparse model.l2_weight=0.1 optimizer=adamw", "optimizer.weight_decay", "optimizer.weight_decay=0"),
+    ("model=contractive net=conv", "model.tied=true", "linear"),
     ("model=dae model.corruption_level=1.5", "model.corruption_level=1.5", "at most 1"),
     ("model.sigma=2", "model.sigma", "gaussian"),
     ("optimizer.schedule.length=0.3", "optimizer.schedule.length", "linear"),
@@ -62,7 +62,7 @@ MISTAKES = [
     ("-m model=beta_vae model.beta=1,-1", "model.beta=-1", "at least 0"),
     ("-m model=vae,aee", "model=aee", "'ae'"),
     ("device=cpu device.index=3", "device.index", "device.name=cuda"),
-    ("model.arch=conv model.channels=[8,8,8]", "model.channels", "divisible by 8"),
+    ("net=conv net.channels=[8,8,8]", "net.channels", "divisible by 8"),
     ("model.likelihood=gaussian model.schedule.sigma.kind=cosine", "model.schedule.sigma", "greater than 0"),
     ("model.schedule.sigma.kind=linear", "model.schedule.sigma", "no part"),
     ("model=sparse model.schedule.rho.kind=linear model.schedule.rho.start=30", "model.rho to 1.5", "less than 1"),
@@ -119,8 +119,13 @@ def test_torch_is_not_imported_before_it_is_needed(line, tmp_path):
 
 def test_help_names_every_model_and_leaves_out_internals(aetrain):
     code, out, _ = aetrain("--help")
-    assert code == 0 and "model: ae, beta_vae, contractive, dae, iwae, sparse, vae" in out
-    assert "schema" not in out and "hydra/" not in out and "task: classify, linear, report, train" in out
+    assert code == 0 and "model: ae, beta_vae, contractive, dae, iwae, sparse, vae" in " ".join(out.split())
+    assert (
+        "schema" not in out
+        and "hydra/" not in out
+        and "_shared" not in out
+        and "task: classify, linear, report, train" in out
+    )
 
 
 def test_version(aetrain):
@@ -141,7 +146,7 @@ def test_runs_started_together_do_not_share_a_folder(tmp_path):
 
 KEYS = [
     "model.beta", "model.latent_dim", "trainer.epochs", "trainer.batch_size", "optimizer.lr", "seed", "data.val_size",
-    "model.hidden", "device.precision", "optimizer.betas", "trainer.clip_norm", "data.limit", "model", "task", "data",
+    "net.hidden", "device.precision", "optimizer.betas", "trainer.clip_norm", "data.limit", "model", "task", "data",
     "model.betta", "nonsense", "optimizer.schedule.kind", "resume",
 ]  # fmt: skip
 BAD_VALUES = [

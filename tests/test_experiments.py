@@ -73,8 +73,8 @@ def test_stages_have_run_folders_of_their_own(aetrain):
     ("overrides", "line"),
     [
         (["task=linear"], "task=linear: needs model=ae"),
-        (["task=linear", "model=ae", "model.arch=linear"], "task=linear: needs model=ae"),
-        (["task=classify", "task.layers=[9,9]", "model=ae", "model.arch=conv"], "stacks layers on codes"),
+        (["task=linear", "model=ae", "net=linear"], "task=linear: needs model=ae"),
+        (["task=classify", "task.layers=[9,9]", "model=ae", "net=conv"], "stacks layers on codes"),
         (["model=ae", "trainer.nll_samples=10"], "model=ae has no density"),
         (["model=iwae", "model.z_in_evaluation=mean"], "model=iwae averages over samples"),
         (["model=beta_vae", "model.capacity=3", "model.beta=2"], "model.beta has no effect with model.capacity=3.0"),
@@ -94,7 +94,7 @@ def test_what_does_not_go_together_is_refused_in_one_line(overrides, line, aetra
 
 def test_a_collapse_is_told_at_the_end_of_a_run(aetrain):
     code, out, err = aetrain(
-        "model=beta_vae", "model.beta=1000", "model.hidden=[20]", "optimizer.lr=0.01", "data.limit=300",
+        "model=beta_vae", "model.beta=1000", "net.hidden=[20]", "optimizer.lr=0.01", "data.limit=300",
         "trainer.batch_size=50", "trainer.epochs=20", "device=cpu", "hydra.run.dir=run",
     )  # fmt: skip
     assert code == 0, err

@@ -15,7 +15,7 @@ import time
 import pytest
 
 from aetrain.cli import main
-from aetrain.schema import MODELS
+from aetrain.config.tables import MODELS
 from aetrain.training import checkpoint
 from tests.test_resume import assert_identical
 
@@ -162,6 +162,6 @@ def test_a_learning_rate_of_a_million(aetrain):
 
 
 def test_out_of_memory_says_what_to_lower(aetrain):
-    code, _, err = aetrain("data.limit=600", "trainer.batch_size=50", "device=cpu", "model.hidden=[2000000000]")
+    code, _, err = aetrain("data.limit=600", "trainer.batch_size=50", "device=cpu", "net.hidden=[2000000000]")
     assert code == 1 and err.count("\n") == 1
     assert "out of memory" in err and "trainer.batch_size=50" in err

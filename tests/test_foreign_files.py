@@ -28,7 +28,7 @@ def pristine(tmp_path_factory):
     before = os.getcwd()
     os.chdir(folder)
     try:
-        assert main([*SMALL, "model=ae", "model.hidden=[16]", "model.latent_dim=4", "hydra.run.dir=run"]) == 0
+        assert main([*SMALL, "model=ae", "net.hidden=[16]", "model.latent_dim=4", "hydra.run.dir=run"]) == 0
     finally:
         os.chdir(before)
     return folder / "run"
@@ -155,7 +155,6 @@ def test_a_checkpoint_that_does_not_fit_is_refused_in_one_line(aetrain, run, cha
     [
         lambda c: c["model"].update(_target_="os.system"),
         lambda c: c.update(_target_="builtins.open"),
-        lambda c: c["data"].update(root="${oc.env:HOME}"),
         lambda c: c.update(hydra={"callbacks": {"x": {"_target_": "os.system"}}}),
         lambda c: c["model"].update(name="../../evil"),
         lambda c: c["model"].update(name=["ae", "vae"]),
@@ -176,8 +175,71 @@ def test_a_config_that_is_more_than_a_runs_is_refused(aetrain, run, change):
     assert code == 2 and err.count("\n") == 1, err
 
 
+def test_a_stored_root_chooses_no_folder(aetrain, run):
+    """Where MNIST is unpacked is for the user to say, not for a file."""
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["data"]["root"] = str(aetrain.folder / "elsewhere")
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    code, _, err = aetrain("resume=run", "trainer.max_steps=8")
+    assert code == 0, err
+    assert not (aetrain.folder / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("name", ["../../../proc/self/cwd/run/evil", "evil", "run/evil", "/etc/passwd"])
+@pytest.mark.parametrize("where", ["model", "net", "task", "experiment"])
+def test_a_name_in_a_stored_file_loads_nothing(aetrain, run, where, name):
+    """Such a name once became an override, Hydra loaded the file that it pointed to, and its callbacks ran code."""
+    (run / "evil.yaml").write_text(f"hydra: {{callbacks: {{x: {{_target_: pathlib.Path.touch, self: {run}/victim}}}}}}")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    if where == "experiment":
+        config["experiment"] = name
+    else:
+        config[where]["name"] = name
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    code, _, err = aetrain("resume=run", "trainer.max_steps=8")
+    assert code == 2 and err.count("\n") == 1 and "refused" in err, err
+    assert not (run / "victim").exists()
+
+
 @pytest.mark.parametrize(
-    "text", ["", "[]", "a: [", "!!python/object/apply:os.system ['touch victim']", "\x00", "a: &a [*a]", "7"]
+    "override",
+    [
+        "experiment=../../evil",
+        "model=../evil",
+        "experiment=evil",
+        "hydra/job_logging=evil",
+        "hydra.job_logging.handlers.file.filename=x",
+        "+x=1",
+        "~model",
+        "model@evil=vae",
+        "model.a=${oc.env:X}",
+        "data.root._target_=os.system",
+    ],
+)
+def test_an_override_in_a_stored_sweep_loads_nothing(aetrain, override):
+    sweep = aetrain.folder / "sweep"
+    sweep.mkdir()
+    (sweep / "multirun.yaml").write_text(yaml.safe_dump({"hydra": {"overrides": {"task": ["model=vae", override]}}}))
+    code, _, err = aetrain("resume=sweep")
+    assert code == 2 and err.count("\n") == 1 and "refused" in err, err
+    assert {path.name for path in sweep.iterdir()} == {"multirun.yaml"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- " * 100_000,
+        "[" * 100_000,
+        "{a: " * 50_000,
+        "a: &a [1]\nb: *a",
+        "",
+        "[]",
+        "a: [",
+        "!!python/object/apply:os.system ['touch victim']",
+        "\x00",
+        "a: &a [*a]",
+        "7",
+    ],
 )
 def test_yaml_that_is_no_config_is_refused(aetrain, run, text):
     (run / "config.yaml").write_text(text)
@@ -198,10 +260,10 @@ TREES = st.recursive(
 @settings(GENERATE, max_examples=100)
 @given(st.sampled_from(["model", "data", "trainer", "optimizer", "device", "seed", "task"]), TREES)
 def test_generated_config_files_never_give_a_traceback(aetrain, pristine, monkeypatch, group, tree):
-    def composed(**_):
+    def sound(_config):
         raise UserError("sound after all")
 
-    monkeypatch.setattr("aetrain.cli.run_job", composed)
+    monkeypatch.setattr("aetrain.cli.check_typed", sound)
     folder = aetrain.folder / "generated"
     folder.mkdir(exist_ok=True)
     config = yaml.safe_load((pristine / "config.yaml").read_text())

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
-from aetrain import losses, nets
+from aetrain import losses
+from aetrain.nets import activations
 
 
 @pytest.fixture(autouse=True)
@@ -132,11 +133,11 @@ def test_aggregate_kl_is_that_of_the_mixtures_first_two_moments():
     assert losses.aggregate_kl(torch.zeros(9, 3), torch.zeros(9, 3)).item() == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", nets.ACTIVATIONS)
+@pytest.mark.parametrize("name", activations.ACTIVATIONS)
 def test_slopes_are_the_derivatives_of_the_activations(name):
     x = (torch.linspace(-6, 6, 100)).requires_grad_()  # not at 0, where relu has none
-    slope = torch.autograd.grad(nets.ACTIVATIONS[name](x).sum(), x)[0]
-    torch.testing.assert_close(nets.SLOPES[name](x.detach()), slope)
+    slope = torch.autograd.grad(activations.ACTIVATIONS[name](x).sum(), x)[0]
+    torch.testing.assert_close(activations.SLOPES[name](x.detach()), slope)
 
 
 def test_gaussian_kl_equals_torch_and_monte_carlo():

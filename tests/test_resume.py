@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from aetrain.schema import MODELS
+from aetrain.config.tables import MODELS
 from aetrain.training import loop
 from tests.conftest import SMALL, read_events
 
@@ -121,7 +121,7 @@ def test_whatever_else_has_state(aetrain, kill_at, overrides):
 
 
 def test_the_curvature_of_lbfgs_is_kept(aetrain, kill_at):
-    line = [*SMALL, "model=ae", "model.hidden=[16]", "optimizer=lbfgs", "optimizer.iterations=3", "optimizer.history=4"]
+    line = [*SMALL, "model=ae", "net.hidden=[16]", "optimizer=lbfgs", "optimizer.iterations=3", "optimizer.history=4"]
     line += ["trainer.batch_size=300", "trainer.log_every=1", "trainer.epochs=4", "data.val_size=100"]
     assert aetrain(*line, "hydra.run.dir=reference")[0] == 0
     kill_at(3)
@@ -250,12 +250,12 @@ def test_a_run_killed_in_its_test_gets_its_result(aetrain, monkeypatch):
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("model=ae", "start anew"),
-        ("model.latent_dim=3", "start anew"),
-        ("data.limit=100", "start anew"),
-        ("seed=1", "start anew"),
-        ("trainer.batch_size=10", "start anew"),
-        ("optimizer.schedule.kind=cosine", "start anew"),
+        ("model=ae", "start a new run"),
+        ("model.latent_dim=3", "start a new run"),
+        ("data.limit=100", "start a new run"),
+        ("seed=1", "start a new run"),
+        ("trainer.batch_size=10", "start a new run"),
+        ("optimizer.schedule.kind=cosine", "start a new run"),
         ("model.betta=2", "did you mean"),
         ("hydra.run.dir=elsewhere", ""),
         ("+hydra.callbacks.x._target_=os.system", ""),

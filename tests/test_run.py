@@ -8,20 +8,20 @@ import torch
 import yaml
 from PIL import Image
 
-from aetrain.schema import MODELS
+from aetrain.config.tables import MODELS
 from aetrain.training import checkpoint
 from tests.conftest import SMALL, build, read_events
 
 TERMS = {
     "ae": {"recon"},
     "dae": {"recon"},
-    "sparse": {"recon", "sparsity", "weight_decay"},
+    "sparse": {"recon", "sparsity", "l2"},
     "contractive": {"recon", "contraction"},
     "vae": {"recon", "kl", "nelbo"},
     "beta_vae": {"recon", "kl", "nelbo"},
     "iwae": {"iwae", "recon", "kl", "nelbo"},
 }
-HPARAMS = {"dae": {"corruption_level"}, "sparse": {"rho", "sparsity_weight", "weight_decay"},
+HPARAMS = {"dae": {"corruption_level"}, "sparse": {"rho", "sparsity_weight", "l2_weight"},
            "contractive": {"contraction_weight"}, "beta_vae": {"beta"}}  # fmt: skip
 VARIATIONAL = {"active_units", "aggregate_kl"}
 LATENT = {"sparse": {"mean_activation", "dead_units", "dead_share", "l0"}, "vae": VARIATIONAL, "beta_vae": VARIATIONAL,
@@ -46,7 +46,11 @@ def test_every_model_writes_the_whole_folder(small_run, model):
     assert [row["step"] for row in val] == [0, 6] and val[-1]["val/loss"] < val[0]["val/loss"]
     logged = {tag for row in rows for tag in row}
     assert {f"hparam/{name}" for name in HPARAMS.get(model, ())} == {tag for tag in logged if tag.startswith("hparam/")}
-    assert {f"latent/{name}" for name in LATENT.get(model, ())} == {tag for tag in logged if tag.startswith("latent/")}
+    terms = {"loss", *TERMS[model]}
+    for split in ("val", "test"):  # every scalar says its split
+        found = {tag.partition("/")[2] for tag in logged if tag.startswith(f"{split}/")}
+        assert found - terms == LATENT.get(model, set())
+    assert not any(tag.startswith("latent/") for tag in logged)
     assert {"optimizer/lr", "optimizer/grad_norm", "speed/images_per_second"} <= logged
 
     # result.json
@@ -135,7 +139,7 @@ def test_without_validation_images(small_run):
     run = small_run("data.val_size=0")
     assert {p.name for p in (run / "checkpoints").iterdir()} == {"last.pt"}
     metrics = json.loads((run / "result.json").read_text())["metrics"]
-    assert "test/loss" in metrics and "latent/active_units" in metrics and not any("val/" in tag for tag in metrics)
+    assert "test/loss" in metrics and "test/active_units" in metrics and not any("val/" in tag for tag in metrics)
 
 
 def test_early_stopping_keeps_the_best(small_run):

@@ -2,6 +2,7 @@
 
 On first use the four IDX files are unpacked into <root>/MNIST/raw, where torchvision finds them too, and checked
 against their published sums. Runs that start together may race for it: each unpacks to a name of its own and renames.
+A file there that is not MNIST's is the user's and stays.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import logging
 import lzma
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from torch import Tensor
-
+from aetrain.config.schema.data import MNIST
+from aetrain.data.card import Card
 from aetrain.errors import UserError
 from aetrain.files import write_atomically
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from aetrain.data.split import Split
 
 log = logging.getLogger(__name__)
 
@@ -33,22 +38,35 @@ _IDX_MAGIC = {3: 0x803, 1: 0x801}  # unsigned bytes in 3 dimensions, in 1
 
 def default_root() -> Path:
     """The user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aetrain"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aetrain"
+    except RuntimeError as error:  # no HOME and no entry for the user
+        raise UserError("the user has no home folder to unpack MNIST into; give data.root=… or set HOME") from error
 
 
-def load(root: str | None) -> list[tuple[str, Tensor, Tensor]]:
-    """[("train", images, labels), ("test", images, labels)]: uint8 (N, 1, 28, 28) and int64 (N,)."""
-    folder = (Path(root).expanduser() if root else default_root()) / "MNIST" / "raw"
-    parts = []
+def card(config: MNIST) -> Card:
+    return Card(image_shape=(1, 28, 28), train=60_000, test=10_000, n_classes=10)
+
+
+def load(config: MNIST) -> dict[str, Split]:
+    """{"train": …, "test": …}: uint8 (N, 1, 28, 28) and int64 (N,)."""
+    import torch  # here, because the card needs none
+
+    from aetrain.data.split import Split
+
+    folder = (Path(config.root).expanduser() if config.root else default_root()) / "MNIST" / "raw"
+    parts = {}
     for part, prefix in (("train", "train"), ("test", "t10k")):
         images = _read_idx(f"{prefix}-images-idx3-ubyte", folder, dimensions=3)
         labels = _read_idx(f"{prefix}-labels-idx1-ubyte", folder, dimensions=1)
-        parts.append((part, torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long()))
+        parts[part] = Split(torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long())
     return parts
 
 
 def _read_idx(name: str, folder: Path, dimensions: int) -> np.ndarray:
     """One IDX file as an array: a header of big-endian words (magic number, sizes), then the bytes."""
+    import numpy as np
+
     content = _bytes_of(name, folder)
     header = np.frombuffer(content, dtype=">u4", count=1 + dimensions)
     if header[0] != _IDX_MAGIC[dimensions]:
@@ -57,13 +75,16 @@ def _read_idx(name: str, folder: Path, dimensions: int) -> np.ndarray:
 
 
 def _bytes_of(name: str, folder: Path) -> bytes:
-    """The checked content of a file in the cache, unpacked from the package first where it is absent or damaged."""
+    """The checked content of a file in the cache, unpacked from the package first where it is absent."""
     path = folder / name
     try:
         content = path.read_bytes()
         if hashlib.md5(content, usedforsecurity=False).hexdigest() == MD5[name]:
             return content
-        log.warning("warning: %s was damaged (%d bytes): replaced by the copy inside the package", path, len(content))
+        raise UserError(
+            f"{path}: {len(content):,} bytes that are not MNIST's; move or delete the file to have it unpacked anew, "
+            "or give another data.root=…"
+        )
     except FileNotFoundError:
         pass
     except OSError as error:

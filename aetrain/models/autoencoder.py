@@ -5,28 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from aetrain import losses
-from aetrain.config import hparams
-from aetrain.nets import ACTIVATIONS, build_decoder, build_encoder
+from aetrain.config.fields import hparams
+from aetrain.data.facts import Facts
+from aetrain.nets import build_decoder, build_encoder
+from aetrain.nets.activations import ACTIVATIONS
 from aetrain.noise import Noise
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the data decide about a model."""
-
-    image_shape: tuple[int, int, int]  # C, H, W
-    train_size: int  # images
-    mean_image: Tensor  # (C, H, W) in [0, 1], over the training split
-    n_classes: int
-    binary: bool = False  # every pixel 0 or 1: a Bernoulli likelihood is then one of the data
-
 
 SIGMA_FLOOR = math.exp(-6)  # smallest sigma of the Gaussian that is not fixed (Rybkin et al. 2021): 0.6 grey levels
 
@@ -42,13 +31,14 @@ class Autoencoder(nn.Module):
     outputs_per_latent: ClassVar[int] = 1  # numbers that the encoder gives for each dimension of the code
     unit_norm_decoder: bool = False
 
-    def __init__(self, config, facts: Facts):
+    def __init__(self, config, net, facts: Facts):
         super().__init__()
         self.config, self.facts = config, facts
         self.noise = Noise()
         self._split_statistics: Mapping[str, Tensor] = {}
-        self.encoder = build_encoder(config, facts.image_shape, config.latent_dim * self.outputs_per_latent)
-        self.decoder = build_decoder(config, facts.image_shape, self.encoder, self.unit_norm_decoder)
+        self.encoder = build_encoder(net, facts.image_shape, config.latent_dim * self.outputs_per_latent)
+        tied_to = self.encoder if getattr(config, "tied", False) else None
+        self.decoder = build_decoder(net, config.latent_dim, facts.image_shape, self.unit_norm_decoder, tied_to)
         for name, value in hparams(config).items():
             self.register_buffer(name, torch.tensor(value), persistent=False)
         if config.likelihood == "gaussian" and config.sigma_mode == "learned":

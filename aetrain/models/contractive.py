@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from aetrain.models.autoencoder import Autoencoder
-from aetrain.nets import ACTIVATIONS, SLOPES, MLPEncoder, at_least_float32
+from aetrain.nets.activations import ACTIVATIONS, SLOPES, at_least_float32
+from aetrain.nets.mlp import MLPEncoder
 
 ROWS_AT_ONCE = 2048  # rows of Jacobians that one batched backward pass computes: bounds its memory
 
@@ -31,14 +32,14 @@ class Contractive(Autoencoder):
 
     def contraction(self, x: Tensor) -> Tensor:
         """‖∂encode(x)/∂x‖²_F per image, or its estimate. x: (B, C, H, W) -> (B,)."""
-        conv = self.config.arch == "conv"
+        dense = isinstance(self.encoder, MLPEncoder)
         estimator = self.config.estimator
-        if estimator == "hutchinson" or (estimator == "auto" and conv and self.training):
+        if estimator == "hutchinson" or (estimator == "auto" and not dense and self.training):
             signs = [torch.where(self.noise.rand_like(x) < 0.5, -1.0, 1.0).to(x) for _ in range(self.config.probes)]
             return hutchinson(self.encode, x, signs)
-        if conv:
-            return jacobian_squared_norm(self.encode, x)
-        return mlp_squared_norm(self.encoder, self.config.code_activation, x)
+        if dense:
+            return mlp_squared_norm(self.encoder, self.config.code_activation, x)
+        return jacobian_squared_norm(self.encode, x)
 
 
 def mlp_squared_norm(encoder: MLPEncoder, code_activation: str, x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ L0_THRESHOLD = 0.01  # an activation of at most this size counts as zero
 
 
 class Sparse(Autoencoder):
-    """J = recon + sparsity_weight · sparsity + weight_decay · weight_decay.
+    """J = recon + sparsity_weight · sparsity + l2_weight · l2.
 
     penalty=kl: sparsity is Σ_j KL(rho ‖ rho_hat_j) in nats, rho_hat_j the mean activation of unit j over the batch
     (over the whole split in evaluation). With rho_hat=ema its value is a moving average over batches, its gradient
@@ -21,12 +21,12 @@ class Sparse(Autoencoder):
     penalty=l1: sparsity is Σ_j |code_j|, in units of the code. The decoder's columns have unit norm: otherwise the
     penalty would vanish by shrinking the code and growing the decoder, at no cost in reconstruction.
     penalty=topk: the k largest activations of an image are kept, the others are 0; no sparsity term.
-    weight_decay is the sum of all squared weights, biases left out.
+    l2 is the sum of all squared weights, biases left out.
     """
 
-    def __init__(self, config, facts):
+    def __init__(self, config, net, facts):
         self.unit_norm_decoder = config.penalty == "l1"
-        super().__init__(config, facts)
+        super().__init__(config, net, facts)
         if config.penalty == "kl" and config.rho_hat == "ema":
             self.moving = MovingAverage(torch.full((config.latent_dim,), config.rho))
 
@@ -43,10 +43,10 @@ class Sparse(Autoencoder):
             terms["sparsity"] = code.abs().sum(1)
         elif self.config.penalty == "kl":
             terms["sparsity"] = losses.bernoulli_kl(self.rho, self.mean_activation(code)).sum().expand(len(x))
-        return {**terms, "weight_decay": self.squared_weights().expand(len(x))}
+        return {**terms, "l2": self.squared_weights().expand(len(x))}
 
     def weights(self) -> dict[str, Tensor | float]:
-        weights = {"recon": 1.0, "weight_decay": self.weight_decay}
+        weights = {"recon": 1.0, "l2": self.l2_weight}
         return weights if self.config.penalty == "topk" else {**weights, "sparsity": self.sparsity_weight}
 
     def mean_activation(self, code: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from aetrain import models
-from aetrain.config import flatten, plain
-from aetrain.models import Facts
+from aetrain.config.tree import flatten, plain
+from aetrain.data.facts import Facts
 from aetrain.training.optimizer import kernel_fits
 
 SHARE_OF_FREE_MEMORY = 0.8
@@ -48,7 +48,7 @@ def bytes_per_member(config: Any, facts: Facts) -> int:
     """Memory that a member of a stack takes: parameters, gradients, the optimizer's two slots, what the forward pass
     keeps for the backward pass, counted on a batch, and as much again for what comes and goes."""
     with torch.random.fork_rng(devices=[]):
-        model = models.build(config.model, facts)
+        model = models.build(config.model, config.net, facts)
         kept: dict[int, int] = {}
 
         def keep(tensor: torch.Tensor) -> torch.Tensor:

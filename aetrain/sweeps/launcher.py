@@ -14,7 +14,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from aetrain.config import suggest
+from aetrain.config.words import suggest
 from aetrain.device import cpu_quota, cuda_device_count
 from aetrain.errors import UserError
 

@@ -17,9 +17,10 @@ import torch
 from hydra.core.utils import run_job
 from omegaconf import DictConfig
 
-from aetrain import data, device
+from aetrain import device
 from aetrain.cli import LAST, Member, check, reported, without_hydra
 from aetrain.console import OnlyAbout, about
+from aetrain.data.load import load
 from aetrain.errors import AetrainError, Interrupted
 from aetrain.sweeps import report
 from aetrain.sweeps.groups import bytes_per_member, free_memory, portions, structure, why_alone
@@ -91,7 +92,7 @@ def _next_step(config: Any, folder: Path) -> int | None:
 
 
 def _largest_stack(config: Any, memory_gb: float | None) -> int:
-    splits = data.load(config.data, torch.device("cpu"))
+    splits = load(config.data, torch.device("cpu"))
     free = free_memory(device.resolve(config.device)) if memory_gb is None else int(memory_gb * 1e9)
     return max(1, free // bytes_per_member(config, splits.facts()))
 
@@ -142,7 +143,7 @@ class Nest:
             log.info("trainer.compile=true: a stack runs eagerly")
         with listening() as requests, ExitStack() as folders:
             where = device.resolve(first.config.device)
-            splits = data.load(first.config.data, where)
+            splits = load(first.config.data, where)
             trainings: dict[str, Training] = {}
             for label, member in self._members.items():
                 with about(label), self._failing(label):

@@ -8,10 +8,11 @@ import time
 from functools import partial
 from pathlib import Path
 
-from aetrain import data, device
+from aetrain import device
 from aetrain.classifier import Classifier, encoded, error_percent, fine_tune, fine_tune_lbfgs, softmax_regression
 from aetrain.console import number, table
-from aetrain.data import Splits
+from aetrain.data.load import load
+from aetrain.data.split import Splits
 from aetrain.models import Autoencoder
 from aetrain.run import Run
 from aetrain.tasks.stages import stage_config, stages
@@ -24,7 +25,7 @@ def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> fl
     fine-tuning through all of it. Returns the last test error in percent."""
     started = time.monotonic()
     where = device.resolve(config.device)
-    splits = data.load(config.data, where)
+    splits = load(config.data, where)
     task, metrics = config.task, {}
     with stages(config, folder, where, resumed) as stage_by_stage, Run(folder, config, overrides).open() as out:
         encoders: list[Autoencoder] = []
@@ -34,7 +35,7 @@ def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> fl
             if i > 1:  # codes are no pixels
                 stage = dataclasses.replace(stage, data=dataclasses.replace(config.data, binarization="none"))
             training, found = stage_by_stage.train(f"layer{i}", stage, codes)
-            metrics |= {f"layer{i}/{tag}": value for tag, value in found.items() if tag.startswith(("test", "latent"))}
+            metrics |= {f"layer{i}/{tag}": value for tag, value in found.items() if tag.startswith("test/")}
             encoders.append(training.model.eval())
             codes = _encoded(training.model, codes)
         head = softmax_regression(codes.train, splits.n_classes, task.softmax_decay, task.softmax_iterations)

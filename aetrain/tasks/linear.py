@@ -9,9 +9,10 @@ from pathlib import Path
 
 import torch
 
-from aetrain import data, device, models
+from aetrain import device, models
 from aetrain.console import table
-from aetrain.data import Splits
+from aetrain.data.load import load
+from aetrain.data.split import Splits, to_unit
 from aetrain.linear import PCA, gaussian_log_likelihood, linear_elbo, place
 from aetrain.run import Run
 from aetrain.tasks.stages import stage_config, stages
@@ -25,7 +26,7 @@ def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> No
     """For every size of the code: the closed form's numbers, and with task.train those of a training beside them."""
     started = time.monotonic()
     where = device.resolve(config.device)
-    splits = data.load(config.data, where)
+    splits = load(config.data, where)
     pca = PCA.of(splits.train.images)
     metrics: dict[str, float] = {}
     with stages(config, folder, where, resumed) as stage_by_stage, Run(folder, config, overrides).open() as out:
@@ -51,14 +52,14 @@ def closed_form(config, splits: Splits, pca: PCA, where: torch.device) -> dict[s
     try:
         if config.model.likelihood == "gaussian":
             config = stage_config(config, sigma_mode="fixed", sigma=math.sqrt(pca.noise(k)))
-        model = models.build(config.model, splits.facts()).to(where).double()
+        model = models.build(config.model, config.net, splits.facts()).to(where).double()
         place(model, pca)
         if not model.has_prior:
             return {"pca_train": pca.minimum(k), "pca_test": _evaluated(model, config, splits.test.images)["recon"]}
         images = splits.train.images
         with torch.no_grad():
             sigma = model.sigma
-            elbo = torch.cat([linear_elbo(model, sigma, data.to_unit(part)) for part in images.split(5000)]).mean()
+            elbo = torch.cat([linear_elbo(model, sigma, to_unit(part)) for part in images.split(5000)]).mean()
         return {
             "ppca_log_likelihood": pca.log_likelihood(k),
             "ppca_elbo": float(elbo),

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from aetrain.data import Splits
+from aetrain.config.schema.task import Train
+from aetrain.data.split import Splits
 from aetrain.errors import Interrupted
-from aetrain.schema import Task
 from aetrain.tasks import train
 from aetrain.training.loop import Training
 from aetrain.training.signals import Requests, listening
@@ -20,7 +20,9 @@ from aetrain.training.signals import Requests, listening
 
 def stage_config(config, **model_values: Any):
     """The configuration of a plain training with other values for the model."""
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, **model_values), task=Task(name="train"))
+    return dataclasses.replace(
+        config, model=dataclasses.replace(config.model, **model_values), task=Train(name="train")
+    )
 
 
 class Stages:

@@ -13,13 +13,14 @@ from typing import Any
 
 import torch
 
-from aetrain import data, device, models
-from aetrain.config import suggest
+from aetrain import device, models
+from aetrain.config.rules import total_steps
+from aetrain.config.words import suggest
 from aetrain.console import table
-from aetrain.data import Splits
+from aetrain.data.load import load
+from aetrain.data.split import Splits
 from aetrain.errors import AetrainError, Interrupted, RunFailed, UserError
 from aetrain.run import Run
-from aetrain.schema import total_steps
 from aetrain.training import checkpoint
 from aetrain.training.evaluation import evaluate
 from aetrain.training.loop import Training
@@ -39,7 +40,7 @@ def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> fl
         if state and is_done(config, folder, state):
             log.info("nothing to do: %s is done (%d steps); trainer.epochs=… would continue it", folder, state["step"])
             return objective(config, json.loads((folder / "result.json").read_text())["metrics"])
-        splits = data.load(config.data, where)
+        splits = load(config.data, where)
         training, metrics = fit(config, folder, overrides, splits, where, requests, state)
         tell(training, metrics)
         requests.answer("the end", folder)
@@ -67,7 +68,7 @@ def started(config, folder: Path, overrides: list[str], splits: Splits, where: t
     if state:
         overrides = [*state["overrides"], *(o for o in overrides if o not in state["overrides"])]
     torch.manual_seed(config.seed)
-    model = models.build(config.model, splits.facts()).to(where)
+    model = models.build(config.model, config.net, splits.facts()).to(where)
     parameters = sum(p.numel() for p in model.parameters())
     log.info(
         f"{config.model.name}: {parameters:,} parameters, {len(splits.train):,} training images, "
@@ -95,7 +96,8 @@ def conclude(training: Training) -> dict[str, float]:
     }
     skipped = {"skipped_steps": training.skipped_steps()} if config.trainer.on_nonfinite == "skip" else {}
     training.run.finish(training.step, "done", metrics, time.monotonic() - training.started,
-                        best=training.best_epoch(), latent=per_unit, **skipped)  # fmt: skip
+                        best=training.best_epoch(), tested=config.trainer.test, latent=per_unit,
+                        **skipped)  # fmt: skip
     return metrics
 
 
@@ -111,7 +113,7 @@ def tell(training: Training, metrics: dict[str, float]) -> None:
     """What a person wants to know at the end."""
     for finding in training.model.findings(training.tested.diagnostics):
         log.info(finding)
-    tested = {tag: value for tag, value in metrics.items() if tag.startswith(("test/", "latent/"))}
+    tested = {tag: value for tag, value in metrics.items() if tag.startswith("test/")}
     title = f"test split, {len(training.splits.test):,} images:"
     log.info("%s\n%s", table(title, tested), training.run.folder)
 
@@ -134,7 +136,8 @@ def _every_metric(training: Training) -> dict[str, float]:
     values = {f"train/{name}": value for name, value in found.terms.items()}
     if len(training.splits.val):
         values |= {f"val/{name}": value for name, value in found.terms.items()}
-    return values | {f"latent/{name}": float(v) for name, v in found.diagnostics.items() if v.ndim == 0}
+        values |= {f"val/{name}": float(v) for name, v in found.diagnostics.items() if v.ndim == 0}
+    return values
 
 
 def load_state(config, folder: Path) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from aetrain.data import Split, binarize_anew, to_unit
+from aetrain.data.split import Batch, Split, binarize_anew
 from aetrain.noise import mix
 
 
@@ -17,12 +17,10 @@ class Batches:
         self._split, self._size, self._seed, self._binarize = split, batch_size, seed, binarize
         self._epoch = -1
         self._order: Tensor = torch.empty(0)
-        self._raw = torch.empty(
-            (batch_size, *split.images.shape[1:]), dtype=split.images.dtype, device=split.images.device
-        )
+        self._raw = split.buffer(batch_size)
         self.per_epoch = len(split) // batch_size
 
-    def get(self, step: int) -> tuple[Tensor, Tensor]:
+    def get(self, step: int) -> Batch:
         """The batch of a 0-based step: x (B, C, H, W) in [0, 1] and labels (B,)."""
         return self.gather(self.index(step))
 
@@ -33,12 +31,11 @@ class Batches:
             self._epoch, self._order = epoch, self._shuffled(epoch)
         return self._order[position * self._size : (position + 1) * self._size]
 
-    def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
+    def gather(self, index: Tensor) -> Batch:
         """index: (B,) -> x (B, C, H, W) in [0, 1] and labels (B,)."""
-        # index_select into a buffer of its own: six times faster than images[index].
-        x = to_unit(torch.index_select(self._split.images, 0, index, out=self._raw))
-        return (binarize_anew(x) if self._binarize else x), torch.index_select(self._split.labels, 0, index)
+        x, y = self._split.gather(index, out=self._raw)
+        return Batch(binarize_anew(x) if self._binarize else x, y)
 
     def _shuffled(self, epoch: int) -> Tensor:
         generator = torch.Generator().manual_seed(mix(self._seed, "order", epoch))
-        return torch.randperm(len(self._split), generator=generator).to(self._split.images.device)
+        return torch.randperm(len(self._split), generator=generator).to(self._split.device)

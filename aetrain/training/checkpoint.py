@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from aetrain import __version__
-from aetrain.config import flatten, plain
+from aetrain.config import stored
+from aetrain.config.tree import flatten, plain
 from aetrain.errors import UserError
 from aetrain.files import write_atomically
 from aetrain.resume import MAY_CHANGE
@@ -96,7 +97,7 @@ def check_state(path: Path, state: dict[str, Any], config: Any) -> None:
     )
     if not sound:
         raise UserError(f"{path}: holds values that no run of aetrain writes; use another checkpoint")
-    theirs = flatten(state["config"])
+    theirs = flatten(plain(stored.build(state["config"], str(path))))
     for key, value in flatten(plain(config)).items():
         if not MAY_CHANGE.match(key) and theirs.get(key) != value:
             raise UserError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aetrain.data import to_unit
+from aetrain.data.split import to_unit
 from aetrain.device import Precision
 from aetrain.models import Autoencoder
 from aetrain.noise import BLOCK

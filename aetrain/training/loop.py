@@ -8,15 +8,15 @@ import time
 
 import torch
 
+from aetrain.config.rules import total_steps
 from aetrain.console import ProgressBar, number
-from aetrain.data import Splits
+from aetrain.data.split import Splits
 from aetrain.device import Precision
 from aetrain.errors import RunFailed
 from aetrain.grids import make_grids
 from aetrain.models import Autoencoder
 from aetrain.noise import mix
 from aetrain.run import Run
-from aetrain.schema import total_steps
 from aetrain.training import checkpoint, state
 from aetrain.training.batches import Batches
 from aetrain.training.evaluation import Evaluation, evaluate, importance_nll
@@ -160,7 +160,7 @@ class Training:
         shown = (tag for tag in self.last_metrics if tag == "train/loss" or tag.startswith(detailed))
         values = "  ".join(f"{tag} {number(self.last_metrics[tag])}" for tag in shown)
         if skipped := self.latch.skip and self.skipped_steps():
-            values += f"  ({skipped} steps left out: not finite)"
+            values += f"  ({skipped} non-finite steps skipped)"
         log.info("epoch %d/%d  %s", epoch, self.config.trainer.epochs, values)
 
     def _judge(self, epoch: int) -> bool:
@@ -179,7 +179,7 @@ class Training:
     # --- numbers
 
     def validate(self) -> dict[str, float]:
-        """Log and return val/… and latent/…; empty without validation images.
+        """Log and return val/…; empty without validation images.
 
         Always with the values that scheduled hparams and weights have at the end of the run: val/loss is then the
         objective that is wanted, at every step, and `best` does not prefer the start of a warm-up."""
@@ -188,13 +188,15 @@ class Training:
         return self._log_evaluation("val", self.evaluate("val"))
 
     def test(self) -> dict[str, float]:
-        """Log and return test/…, and latent/… where there were no validation images."""
+        """Log and return test/…, with the weights that trainer.test chooses."""
+        if self.config.trainer.test == "best":
+            best = checkpoint.load(self.run.folder / "checkpoints" / "best.pt", self.device)
+            self.model.load_state_dict(best["model"])
         self.tested = self.evaluate("test")
         if samples := self.config.trainer.nll_samples:
             seed = mix(self.config.seed, "importance samples", "test")
             self.tested.terms["nll"] = importance_nll(self.model, self.splits.test.images, samples, seed)
-        values = self._log_evaluation("test", self.tested, with_latents=not len(self.splits.val))
-        return self.last_metrics | values
+        return self.last_metrics | self._log_evaluation("test", self.tested, histograms=not len(self.splits.val))
 
     def evaluate(self, split: str) -> Evaluation:
         self.scheduler.apply(self.total_steps)
@@ -202,14 +204,15 @@ class Training:
         seed = mix(self.config.seed, "evaluation", split)
         return evaluate(self.model, images, self.config.trainer.eval_batch_size, seed, self.precision)
 
-    def _log_evaluation(self, split: str, evaluation: Evaluation, with_latents: bool = True) -> dict[str, float]:
+    def _log_evaluation(self, split: str, evaluation: Evaluation, histograms: bool = True) -> dict[str, float]:
+        """Every scalar carries its split. The histograms are of one split only: of the validation images, or of the
+        test images where there are none."""
         values = {f"{split}/{name}": value for name, value in evaluation.terms.items()}
-        if with_latents:
-            for name, value in evaluation.diagnostics.items():
-                if value.ndim == 0:
-                    values[f"latent/{name}"] = float(value)
-                else:
-                    self.run.histogram(self.step, f"latent/{name}", value)
+        for name, value in evaluation.diagnostics.items():
+            if value.ndim == 0:
+                values[f"{split}/{name}"] = float(value)
+            elif histograms:
+                self.run.histogram(self.step, f"latent/{name}", value)
         self.run.log(self.step, self.epoch, values)
         return values
 

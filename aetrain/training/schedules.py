@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from aetrain.schema import Schedule
+from aetrain.config.schema.schedule import Schedule
 
 
 def factor(schedule: Schedule, progress: float) -> float:
@@ -14,7 +14,7 @@ def factor(schedule: Schedule, progress: float) -> float:
     constant: 1.
     linear: from `start` up (or down) to 1 over the first `length` of the run, then 1: a warm-up.
     cosine: from 1 to `end` on half a cosine (Loshchilov & Hutter 2017, one period).
-    step: times `gamma` at each of `milestones`.
+    step: times `factor` at each of `milestones`.
     cyclical: `cycles` times from 0 to 1, linear over the first `length` of each cycle (Fu et al. 2019).
     """
     match schedule.kind:
@@ -25,7 +25,7 @@ def factor(schedule: Schedule, progress: float) -> float:
         case "cosine":
             return schedule.end + (1 - schedule.end) * 0.5 * (1 + math.cos(math.pi * progress))
         case "step":
-            return schedule.gamma ** sum(progress >= milestone for milestone in schedule.milestones)
+            return schedule.factor ** sum(progress >= milestone for milestone in schedule.milestones)
         case "cyclical":
             within = math.fmod(progress * schedule.cycles, 1.0) if progress < 1 else 1.0
             return min(1.0, within / schedule.length)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from aetrain.config import plain
+from aetrain.config.tree import plain
 from aetrain.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def capture(training: Training) -> dict[str, Any]:
     scaler, cuda = training.precision.scaler, training.device.type == "cuda"
     return {
         "config": plain(training.config),
+        "facts": training.model.facts.plain(),
         "overrides": list(training.run.overrides),
         "position": training.run.position(),
         "machine": machine(training.device),

@@ -8,15 +8,20 @@ import shutil
 import pytest
 import torch
 
-from aetrain import data
+from aetrain.config.schema.data import MNIST
 from aetrain.data import mnist
+from aetrain.data.load import load
 from aetrain.errors import UserError
 from tests.conftest import compose
 
 
+def read(root):
+    return mnist.load(MNIST("mnist", 0, None, "none", str(root)))
+
+
 @pytest.fixture
 def root(tmp_path):
-    mnist.load(str(tmp_path))
+    read(tmp_path)
     return tmp_path
 
 
@@ -25,7 +30,8 @@ def raw(root):
 
 
 def test_it_is_the_published_mnist(root):
-    (_, train, train_labels), (_, test, _test_labels) = mnist.load(str(root))
+    parts = read(root)
+    train, train_labels, test = parts["train"].images, parts["train"].labels, parts["test"].images
     assert train.shape == (60_000, 1, 28, 28) and test.shape == (10_000, 1, 28, 28) and train.dtype == torch.uint8
     assert train_labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     # The mean and standard deviation by which everyone normalises MNIST.
@@ -37,20 +43,20 @@ def test_torchvision_reads_the_same_folder(root):
     from torchvision.datasets import MNIST
 
     theirs = MNIST(str(root), train=False, download=False)
-    (_, _, _), (_, images, labels) = mnist.load(str(root))
+    images, labels = read(root)["test"].images, read(root)["test"].labels
     assert torch.equal(theirs.data, images[:, 0]) and torch.equal(theirs.targets, labels)
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x00" * 100, None])
-def test_a_damaged_copy_is_replaced_with_a_warning_that_names_it(root, damage, caplog):
+def test_a_file_that_is_not_mnists_is_the_users_and_stays(root, damage):
     path = raw(root) / "t10k-images-idx3-ubyte"
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
-    path.write_bytes(content if damage is None else damage)
-    with caplog.at_level(logging.WARNING):
-        mnist.load(str(root))
-    assert [record.message for record in caplog.records if str(path) in record.message and "damaged" in record.message]
-    assert hashlib.md5(path.read_bytes()).hexdigest() == mnist.MD5[path.name]
+    found = bytes(content) if damage is None else damage
+    path.write_bytes(found)
+    with pytest.raises(UserError, match="that are not MNIST's; move or delete the file") as error:
+        read(root)
+    assert str(path) in str(error.value) and path.read_bytes() == found
 
 
 def test_a_damaged_package_is_a_user_error_that_names_the_file(tmp_path, monkeypatch):
@@ -60,14 +66,14 @@ def test_a_damaged_package_is_a_user_error_that_names_the_file(tmp_path, monkeyp
     path.write_bytes(path.read_bytes()[:1000])
     monkeypatch.setattr(mnist, "BUNDLE", bundle)
     with pytest.raises(UserError, match=r"train-labels-idx1-ubyte\.xz: partial or corrupt"):
-        mnist.load(str(tmp_path / "root"))
+        read(tmp_path / "root")
 
 
 def test_a_file_where_the_folder_should_be_is_a_user_error(tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("")
     with pytest.raises(UserError, match="cannot be read"):
-        mnist.load(str(blocker))
+        read(blocker)
 
 
 def test_a_cache_that_cannot_be_written_costs_a_warning_not_the_data(tmp_path, monkeypatch, caplog):
@@ -76,12 +82,12 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_not_the_data(tmp_path, m
 
     monkeypatch.setattr(mnist, "write_atomically", refuse)
     with caplog.at_level(logging.WARNING):
-        (_, train, _), _ = mnist.load(str(tmp_path))
+        train = read(tmp_path)["train"].images
     assert len(train) == 60_000 and "Read-only file system" in caplog.text and "data.root" in caplog.text
 
 
 def _load(root):
-    return hashlib.md5(mnist.load(root)[0][1].numpy().tobytes()).hexdigest()
+    return hashlib.md5(read(root)["train"].images.numpy().tobytes()).hexdigest()
 
 
 def test_processes_may_race_for_the_unpacked_files(tmp_path):
@@ -96,7 +102,7 @@ def test_processes_may_race_for_the_unpacked_files(tmp_path):
 
 
 def splits(*overrides):
-    return data.load(compose(*overrides).data, torch.device("cpu"))
+    return load(compose(*overrides).data, torch.device("cpu"))
 
 
 def test_splits_are_disjoint_and_the_same_for_every_seed():

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from aetrain.data import Split, Splits
+from aetrain.data.split import Split, Splits
 from aetrain.linear import PCA, gaussian_log_likelihood, linear_elbo, place
 from aetrain.training.evaluation import importance_nll
 from tests.conftest import build, facts
@@ -47,7 +47,7 @@ def test_iwae_with_one_sample_is_the_vae_in_expectation(float64, images):
 def test_the_bound_tightens_with_k(float64, images):
     x, bounds = images[:1].double().expand(1000, -1, -1, -1), []
     for k in (1, 5, 25):
-        net = responsive("model=iwae", f"model.k={k}", "model.hidden=[30]", "model.latent_dim=5")
+        net = responsive("model=iwae", f"model.k={k}", "net.hidden=[30]", "model.latent_dim=5")
         torch.manual_seed(0)
         value = net(x)["iwae"]
         bounds.append((value.mean().item(), value.std().item() / 1000**0.5))
@@ -57,7 +57,7 @@ def test_the_bound_tightens_with_k(float64, images):
 
 def test_importance_samples_come_in_portions_of_any_number(float64):
     raw = torch.randint(0, 256, (130, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    net = responsive("model=vae", "model.hidden=[30]", "model.latent_dim=4", "model.likelihood=gaussian")
+    net = responsive("model=vae", "net.hidden=[30]", "model.latent_dim=4", "model.likelihood=gaussian")
     before = torch.get_rng_state()
     values = [importance_nll(net, raw, samples, 0) for samples in (1, 64, 100)]
     assert values[0] > values[1] > values[2] - 0.5 and net.training
@@ -82,7 +82,7 @@ def linear_images():
 
 def linear_vae(images, k=4):
     pca = PCA.of(images)
-    net = build("model=vae", "model.arch=linear", "model.likelihood=gaussian", "model.output=identity",
+    net = build("model=vae", "net=linear", "model.likelihood=gaussian", "model.output=identity",
                 f"model.latent_dim={k}", f"model.sigma={pca.noise(k) ** 0.5}", image_shape=(1, 6, 6))  # fmt: skip
     net.sigma = torch.tensor(pca.noise(k) ** 0.5)
     place(net, pca)
@@ -127,7 +127,7 @@ def test_the_models_own_elbo_has_the_closed_forms_expectation(float64, linear_im
 
 def test_a_linear_autoencoder_placed_at_pca_has_its_error(float64, linear_images):
     pca = PCA.of(linear_images)
-    net = build("model=ae", "model.arch=linear", "model.output=identity", "model.latent_dim=3", image_shape=(1, 6, 6))
+    net = build("model=ae", "net=linear", "model.output=identity", "model.latent_dim=3", image_shape=(1, 6, 6))
     place(net, pca)
     assert net(linear_images)["recon"].mean().item() == pytest.approx(pca.minimum(3), rel=1e-9)
     assert pca.angle(net.decoder.layers[0].weight.detach()) == pytest.approx(0, abs=1e-5)

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from aetrain import losses
+from aetrain.config.schema.model.base import LIKELIHOODS
 from aetrain.device import Precision
 from aetrain.models.autoencoder import SIGMA_FLOOR
-from aetrain.schema import LIKELIHOODS
 from aetrain.training.evaluation import evaluate
 from tests.conftest import build
 
@@ -77,7 +77,7 @@ def test_in_evaluation_the_optimal_sigma_is_that_of_the_whole_split(model):
     [("linear", "bernoulli"), ("conv", "bernoulli"), *(("mlp", likelihood) for likelihood in LIKELIHOODS)],
 )
 def test_output_bias_starts_at_the_mean_image(arch, likelihood):
-    net = build("model=ae", f"model.arch={arch}", f"model.likelihood={likelihood}", "model.output_bias=data")
+    net = build("model=ae", f"net={arch}", f"model.likelihood={likelihood}", "model.output_bias=data")
     with torch.no_grad():
         for parameter in net.decoder.parameters():
             if parameter is not net.decoder.output_bias:

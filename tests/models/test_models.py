@@ -6,9 +6,10 @@ import dataclasses
 import pytest
 import torch
 
+from aetrain.config.schema.net import ACTIVATIONS
+from aetrain.config.tables import MODELS
 from aetrain.models.contractive import jacobian_squared_norm
 from aetrain.noise import Noise
-from aetrain.schema import ACTIVATIONS, MODELS
 from tests.conftest import build, compose
 
 ALL = sorted(MODELS)
@@ -19,7 +20,7 @@ ALL = sorted(MODELS)
 def test_every_term_is_per_image(model, arch, images):
     untied = ["model.tied=false"] if model == "contractive" else []
     batch = 6 if arch == "conv" else 64  # the exact contraction of a conv encoder is slow
-    net = build(f"model={model}", f"model.arch={arch}", "model.latent_dim=8", *untied)
+    net = build(f"model={model}", f"net={arch}", "model.latent_dim=8", *untied)
     out = net(images[:batch])
     assert {value.shape for value in out.values()} == {(batch,)}
     assert set(net.weights()) <= set(out)
@@ -41,7 +42,7 @@ HPARAM_CASES = [
     ("sparse", "rho", []),
     ("sparse", "sparsity_weight", []),
     ("sparse", "sparsity_weight", ["model.penalty=l1", "model.code_activation=relu"]),
-    ("sparse", "weight_decay", ["model.weight_decay=1e-3"]),
+    ("sparse", "l2_weight", ["model.l2_weight=1e-3"]),
     ("contractive", "contraction_weight", []),
     ("sparse", "rho_decay", ["model.rho_hat=ema"]),
     ("beta_vae", "beta", []),
@@ -98,7 +99,7 @@ def test_vae_samples_its_posterior(float64, images):
 
 
 def test_contraction_of_every_activation_equals_jacrev(float64):
-    net = build("model=contractive", "model.latent_dim=7", "model.arch=mlp", "model.hidden=[12,9]",
+    net = build("model=contractive", "model.latent_dim=7", "net=mlp", "net.hidden=[12,9]",
                 image_shape=(1, 5, 5))  # fmt: skip
     x = torch.rand(3, 1, 5, 5)
     for activation in ACTIVATIONS:
@@ -109,10 +110,10 @@ def test_contraction_of_every_activation_equals_jacrev(float64):
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["model.arch=linear"],  # closed form
-        ["model.arch=mlp", "model.hidden=[12]", "model.activation=tanh", "model.code_activation=identity"],
-        ["model.arch=mlp", "model.hidden=[800]", "model.activation=tanh"],  # wider than the image
-        ["model.arch=conv", "model.channels=[3,4]", "model.activation=softplus", "model.tied=false",
+        ["net=linear"],  # closed form
+        ["net=mlp", "net.hidden=[12]", "net.activation=tanh", "model.code_activation=identity"],
+        ["net=mlp", "net.hidden=[800]", "net.activation=tanh"],  # wider than the image
+        ["net=conv", "net.channels=[3,4]", "net.activation=softplus", "model.tied=false",
          "model.estimator=exact"],
     ],
 )  # fmt: skip
@@ -126,19 +127,19 @@ def _check_contraction(net, x):
     torch.testing.assert_close(jacobian_squared_norm(net.encode, x), exact, rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize("arch", [["linear"], ["mlp", "model.hidden=[6]", "model.activation=tanh"]])
+@pytest.mark.parametrize("arch", [["linear"], ["mlp", "net.hidden=[6]", "net.activation=tanh"]])
 def test_contraction_has_the_gradient_of_its_definition(float64, arch, images):
-    net = build("model=contractive", "model.latent_dim=5", f"model.arch={arch[0]}", *arch[1:])
+    net = build("model=contractive", "model.latent_dim=5", f"net={arch[0]}", *arch[1:])
     x, weights = images[:4].double(), [layer.weight for layer in net.encoder.layers]
     closed = torch.autograd.grad(net(x)["contraction"].sum(), weights)
     general = torch.autograd.grad(jacobian_squared_norm(net.encode, x).sum(), weights)
     torch.testing.assert_close(closed, general)
 
 
-CONV = ["model.arch=conv", "model.channels=[3,4]", "model.activation=softplus", "model.tied=false"]
+CONV = ["net=conv", "net.channels=[3,4]", "net.activation=softplus", "model.tied=false"]
 
 
-@pytest.mark.parametrize("arch", [CONV, ["model.arch=mlp", "model.hidden=[9]"]])
+@pytest.mark.parametrize("arch", [CONV, ["net=mlp", "net.hidden=[9]"]])
 def test_hutchinson_is_unbiased_and_so_is_its_gradient(float64, arch, images):
     net = build("model=contractive", "model.latent_dim=6", "model.estimator=hutchinson", "model.probes=1", *arch)
     x, bias = images[:2].double(), next(p for n, p in net.encoder.named_parameters() if n.endswith("bias"))
@@ -153,7 +154,7 @@ def test_hutchinson_is_unbiased_and_so_is_its_gradient(float64, arch, images):
 
 
 def test_more_probes_narrow_the_estimate(float64):
-    net = build("model=contractive", "model.latent_dim=6", "model.estimator=hutchinson", "model.arch=linear",
+    net = build("model=contractive", "model.latent_dim=6", "model.estimator=hutchinson", "net=linear",
                 image_shape=(1, 6, 6))  # fmt: skip
     x, spread = torch.rand(1, 1, 6, 6), {}
     for probes in (1, 16):
@@ -170,7 +171,7 @@ def test_auto_estimates_for_convolutions_in_training_only(float64, images):
 
 
 def test_tied_weights_are_the_encoders_transposed(images):
-    net = build("model=contractive", "model.arch=mlp", "model.hidden=[9]", "model.latent_dim=4")
+    net = build("model=contractive", "net=mlp", "net.hidden=[9]", "model.latent_dim=4")
     first, last = net.encoder.layers
     h = torch.relu(torch.nn.functional.linear(net.encode(images), last.weight.t(), net.decoder.biases[0]))
     expected = torch.nn.functional.linear(h, first.weight.t(), net.decoder.biases[1])
@@ -188,11 +189,11 @@ def test_sparse_kl_is_summed_over_units_of_the_batch_mean(images):
     assert net(images)["sparsity"][0].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_weight_decay_sums_squared_weights_without_biases(images):
+def test_l2_sums_squared_weights_without_biases(images):
     net = build("model=sparse", "model.latent_dim=5")
     weights = [net.encoder.layers[0].weight, net.decoder.layers[0].weight]
     expected = sum(w.double().square().sum().item() for w in weights)
-    assert net(images)["weight_decay"][0].item() == pytest.approx(expected, rel=1e-5)
+    assert net(images)["l2"][0].item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("arch", ["linear", "mlp"])
@@ -200,8 +201,8 @@ def test_weight_decay_sums_squared_weights_without_biases(images):
 def test_rescaling_cannot_lower_the_l1_objective_for_free(float64, arch, scale, images):
     """Shrinking the code and growing the decoder leaves the objective of a free decoder's reconstruction and lowers
     its penalty. With unit-norm columns the growth has no effect at all."""
-    hidden = ["model.hidden=[12]"] if arch == "mlp" else []
-    net = build("model=sparse", "model.penalty=l1", "model.code_activation=relu", f"model.arch={arch}",
+    hidden = ["net.hidden=[12]"] if arch == "mlp" else []
+    net = build("model=sparse", "model.penalty=l1", "model.code_activation=relu", f"net={arch}",
                 "model.latent_dim=16", *hidden)  # fmt: skip
     x = images.double()
     before = {name: value.mean().item() for name, value in net(x).items()}
@@ -325,7 +326,7 @@ def test_an_image_side_that_conv_layers_cannot_halve_is_a_user_error():
     from aetrain.errors import UserError
 
     with pytest.raises(UserError, match=r"divisible by 8.*28x28"):
-        build("model=vae", "model.arch=conv", "model.channels=[8,8,8]")
+        build("model=vae", "net=conv", "net.channels=[8,8,8]")
 
 
 def test_doubling_the_side_multiplies_the_squared_error_by_four_and_nothing_else():
@@ -338,12 +339,12 @@ def test_doubling_the_side_multiplies_the_squared_error_by_four_and_nothing_else
 
 
 def test_a_name_that_is_not_listed_is_not_imported():
-    config = compose("model=vae").model
-    config.name = "os"
+    config = compose("model=vae")
+    config.model.name = "os"
     with pytest.raises(KeyError):
         from aetrain import models
 
-        models.build(config, None)
+        models.build(config.model, config.net, None)
 
 
 @pytest.mark.parametrize(
@@ -357,7 +358,7 @@ def test_a_name_that_is_not_listed_is_not_imported():
         ("sparse", ["model.rho_hat=ema"]),
         ("sparse", ["model.penalty=topk", "model.code_activation=identity", "model.k=2"]),
         ("contractive", ["model.estimator=hutchinson"]),
-        ("contractive", ["model.arch=mlp", "model.hidden=[11]"]),
+        ("contractive", ["net=mlp", "net.hidden=[11]"]),
     ],
 )
 def test_members_of_a_stack_are_as_if_alone(float64, model, overrides, images):

@@ -14,8 +14,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tests.conftest import PYTHON, SMALL, read_events
 from tests.test_resume import assert_identical, result
 
-LINE = ["-m", "model=beta_vae", "model.beta=1,4", "model.hidden=[32]", *SMALL]
-LONG = ["-m", "model=beta_vae", "model.beta=1,4", "model.hidden=[32]", "data.limit=300", "trainer.batch_size=50",
+LINE = ["-m", "model=beta_vae", "model.beta=1,4", "net.hidden=[32]", *SMALL]
+LONG = ["-m", "model=beta_vae", "model.beta=1,4", "net.hidden=[32]", "data.limit=300", "trainer.batch_size=50",
         "trainer.log_every=2", "trainer.max_steps=60", "trainer.epochs=10", "trainer.checkpoint_minutes=1e-9",
         "device=cpu", "device.threads=1"]  # fmt: skip
 

@@ -12,7 +12,7 @@ from tests.conftest import SMALL, compose, facts
 from tests.sweeps.test_launcher import members
 from tests.test_resume import Killed, assert_identical, result
 
-LINE = ["-m", "model=beta_vae", "model.beta=1,4,16", "model.hidden=[32]", *SMALL, "trainer.checkpoint_minutes=1e-9",
+LINE = ["-m", "model=beta_vae", "model.beta=1,4,16", "net.hidden=[32]", *SMALL, "trainer.checkpoint_minutes=1e-9",
         "hydra.launcher.mode=stack"]  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def test_portions_are_small_enough_and_even(count, most):
 
 def test_the_memory_of_a_member_grows_with_what_it_keeps():
     """Four times the weights, and twice the activations, which a doubled batch doubles."""
-    config = compose("model=ae", "model.arch=linear", "model.latent_dim=10", "model.likelihood=squared_error",
+    config = compose("model=ae", "net=linear", "model.latent_dim=10", "model.likelihood=squared_error",
                      "trainer.batch_size=100")  # fmt: skip
     double = dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, batch_size=200))
     weights = 4 * 4 * (784 * 10 + 10 + 10 * 784 + 784)
@@ -56,7 +56,7 @@ def test_the_memory_of_a_member_grows_with_what_it_keeps():
 
 
 def test_a_stack_that_does_not_fit_is_divided(aetrain):
-    config = compose("model=beta_vae", "model.hidden=[32]", *SMALL)
+    config = compose("model=beta_vae", "net.hidden=[32]", *SMALL)
     room = 2.5 * bytes_per_member(config, facts()) / 1e9
     line = [*LINE, f"hydra.launcher.memory_gb={room}", "hydra.sweep.dir=sweep"]
     code, out, err = aetrain(*line)

@@ -11,7 +11,7 @@ from tests.sweeps.test_launcher import members
 from tests.test_resume import Killed, assert_identical, kill_at, result  # noqa: F401
 
 SEQUENTIAL = "hydra.launcher.mode=sequential"
-LINE = ["-m", "model=beta_vae", "model.beta=1,4", "model.hidden=[32]", SEQUENTIAL, *SMALL]
+LINE = ["-m", "model=beta_vae", "model.beta=1,4", "net.hidden=[32]", SEQUENTIAL, *SMALL]
 
 
 def test_members_are_runs_named_by_their_overrides(aetrain):
@@ -22,7 +22,7 @@ def test_members_are_runs_named_by_their_overrides(aetrain):
     assert [p.name.split(",")[0] for p in found] == ["0_model.beta=1", "1_model.beta=4"]
     assert [yaml.safe_load((p / "config.yaml").read_text())["model"]["beta"] for p in found] == [1, 4]
     assert len({result(p)["config_hash"] for p in found}) == 2
-    assert aetrain("model=beta_vae", "model.beta=4", "model.hidden=[32]", *SMALL, "hydra.run.dir=alone")[0] == 0
+    assert aetrain("model=beta_vae", "model.beta=4", "net.hidden=[32]", *SMALL, "hydra.run.dir=alone")[0] == 0
     assert_identical(found[1], aetrain.folder / "alone")
     code, out, err = aetrain(f"resume={found[0]}", "trainer.max_steps=9")
     assert code == 0, err

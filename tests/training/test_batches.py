@@ -1,6 +1,6 @@
 import torch
 
-from aetrain.data import Split
+from aetrain.data.split import Split
 from aetrain.training.batches import Batches
 
 

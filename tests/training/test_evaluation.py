@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from aetrain.config.tables import MODELS
 from aetrain.device import Precision
-from aetrain.schema import MODELS
 from aetrain.training.evaluation import evaluate
 from tests.conftest import build
 

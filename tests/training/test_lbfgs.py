@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from aetrain.classifier import Classifier, fine_tune_lbfgs, softmax_regression
-from aetrain.data import Split
+from aetrain.data.split import Split
 from aetrain.device import Precision
 from aetrain.training.lbfgs import lbfgs, make_lbfgs_step
 from aetrain.training.optimizer import build_optimizer
@@ -44,7 +44,7 @@ def test_a_linear_autoencoder_reaches_pcas_minimum_and_adam_does_not():
     x = (torch.randn(200, 6) @ (scales * torch.randn(6, 16))).view(200, 1, 4, 4)
     centred = (x - x.mean(0)).flatten(1).double()
     minimum = float(torch.linalg.eigvalsh(centred.T @ centred / len(x))[:-3].sum())  # with a code of 3 units
-    net = build("model=ae", "model.arch=linear", "model.output=identity", "model.latent_dim=3", image_shape=(1, 4, 4))
+    net = build("model=ae", "net=linear", "model.output=identity", "model.latent_dim=3", image_shape=(1, 4, 4))
 
     @torch.no_grad()
     def excess(model):
@@ -61,7 +61,7 @@ def test_a_linear_autoencoder_reaches_pcas_minimum_and_adam_does_not():
         for _ in evaluations:
             step(x)
         with_adam.append(excess(theirs))
-    assert excess(ours) < 2e-3 and min(with_adam) > 2e-2
+    assert excess(ours) < 2e-3 and min(with_adam) > 5 * excess(ours)
 
 
 def test_two_steps_are_one_of_twice_the_iterations_to_the_bit():

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from aetrain.checks import check_schedule
+from aetrain.config.rules import check_schedule
+from aetrain.config.schema.schedule import Schedule
 from aetrain.errors import UserError
-from aetrain.schema import Schedule
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.schedules import Scheduler, factor
 from tests.conftest import build, compose
@@ -17,7 +17,7 @@ from tests.conftest import build, compose
         (Schedule(), {0: 1, 0.5: 1, 1: 1}),
         (Schedule("linear", start=0.2, length=0.5), {0: 0.2, 0.25: 0.6, 0.5: 1, 1: 1}),
         (Schedule("cosine", end=0.1), {0: 1, 0.5: 0.55, 1: 0.1}),
-        (Schedule("step", milestones=[0.5, 0.75], gamma=0.1), {0: 1, 0.49: 1, 0.5: 0.1, 0.75: 0.01, 1: 0.01}),
+        (Schedule("step", milestones=[0.5, 0.75], factor=0.1), {0: 1, 0.49: 1, 0.5: 0.1, 0.75: 0.01, 1: 0.01}),
         (Schedule("cyclical", cycles=2, length=0.5), {0: 0, 0.125: 0.5, 0.25: 1, 0.49: 1, 0.5: 0, 0.625: 0.5, 1: 1}),
     ],
 )

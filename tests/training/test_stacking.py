@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from aetrain import data
-from aetrain.data import Split, Splits
+from aetrain.data.load import load
+from aetrain.data.split import Split, Splits
 from aetrain.errors import RunFailed
 from aetrain.tasks.train import conclude, started, write_off
 from aetrain.training.signals import Requests
@@ -24,7 +24,7 @@ SMALL = ["data.limit=4000", "trainer.batch_size=20", "trainer.log_every=50", "mo
 @functools.cache
 def splits(where=CPU) -> Splits:
     """MNIST at half the side, 200 steps to an epoch: a step is then mostly what a stack changes."""
-    full = data.load(compose("data.limit=4000").data, where)
+    full = load(compose("data.limit=4000").data, where)
     small = {
         name: Split(split.images[:, :, 2:26:2, 2:26:2].contiguous(), split.labels)
         for name, split in {"train": full.train, "val": full.val, "test": full.test}.items()
@@ -85,21 +85,21 @@ def result(folder):
     return json.loads((folder / "result.json").read_text())
 
 
-GAUSSIAN = ["model.likelihood=gaussian", "model.hidden=[16]"]
-MLP = ["model.arch=mlp", "model.hidden=[16]"]
+GAUSSIAN = ["model.likelihood=gaussian", "net.hidden=[16]"]
+MLP = ["net=mlp", "net.hidden=[16]"]
 FAMILIES = {
-    "ae": ("sigma", [0.5, 1.0], ["model=ae", "model.arch=conv", "model.channels=[4]", GAUSSIAN[0]]),
-    "dae": ("corruption_level", [0.0, 0.5], ["model=dae", "model.hidden=[16]"]),
+    "ae": ("sigma", [0.5, 1.0], ["model=ae", "net=conv", "net.channels=[4]", GAUSSIAN[0]]),
+    "dae": ("corruption_level", [0.0, 0.5], ["model=dae", "net.hidden=[16]"]),
     "sparse kl": ("rho", [0.02, 0.5], ["model=sparse"]),
     "sparse ema": ("rho_decay", [0.5, 0.9], ["model=sparse", "model.rho_hat=ema"]),
     "sparse l1": ("sparsity_weight", [0.0, 0.1], ["model=sparse", "model.penalty=l1", "model.code_activation=relu"]),
     "contractive": ("contraction_weight", [0.0, 10.0], ["model=contractive", *MLP]),
     "contractive hutchinson": ("contraction_weight", [0.1, 1.0], ["model=contractive", "model.estimator=hutchinson"]),
     "vae": ("sigma", [1.0, 1.0], ["model=vae", *GAUSSIAN, "model.sigma_mode=learned"]),
-    "beta_vae": ("beta", [0.0, 1.0, 16.0], ["model=beta_vae", "model.hidden=[16]", "trainer.clip_norm=20"]),
-    "beta_vae warm-up": ("beta", [1.0, 4.0], ["model=beta_vae", "model.hidden=[16]", "model.schedule.beta.kind=linear",
+    "beta_vae": ("beta", [0.0, 1.0, 16.0], ["model=beta_vae", "net.hidden=[16]", "trainer.clip_norm=20"]),
+    "beta_vae warm-up": ("beta", [1.0, 4.0], ["model=beta_vae", "net.hidden=[16]", "model.schedule.beta.kind=linear",
                                               "optimizer.schedule.kind=cosine"]),
-    "capacity": ("capacity", [2.0, 8.0], ["model=beta_vae", "model.hidden=[16]", "model.capacity=1", "optimizer=sgd",
+    "capacity": ("capacity", [2.0, 8.0], ["model=beta_vae", "net.hidden=[16]", "model.capacity=1", "optimizer=sgd",
                                           "optimizer.lr=1e-5"]),
     "iwae": ("sigma", [0.5, 1.0], ["model=iwae", *GAUSSIAN, "optimizer=adamw"]),
 }  # fmt: skip
@@ -132,7 +132,7 @@ def test_so_it_has_on_a_gpu_also_in_a_graph(family, graph, tmp_path, float64):
 
 
 def test_each_member_stops_early_when_it_would_alone(tmp_path):
-    configs = members("beta", [0.0, 4.0, 100.0], "model=beta_vae", "model.hidden=[16]", "trainer.epochs=6",
+    configs = members("beta", [0.0, 4.0, 100.0], "model=beta_vae", "net.hidden=[16]", "trainer.epochs=6",
                       "trainer.patience=1", "trainer.min_delta=1.3", "optimizer.lr=3e-3",
                       "trainer.batch_size=200")  # fmt: skip
     one_by_one, steps = alone(configs, tmp_path), {}

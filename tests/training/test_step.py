@@ -103,7 +103,7 @@ def test_bf16_computes_products_in_bf16_and_the_objective_in_fp32(images):
 @pytest.mark.parametrize("skip", [False, True])
 def test_the_latch_holds_under_a_gradient_scaler(images, skip):
     """fp16's path, on the CPU: an infinite term that is only logged leaves the gradients finite."""
-    net, latch = build("model=ae", "model.hidden=[16]"), Latch(CPU, skip=skip)
+    net, latch = build("model=ae", "net.hidden=[16]"), Latch(CPU, skip=skip)
     optimizer = torch.optim.Adam(net.parameters(), 1e-3, fused=True)
     precision = Precision("fp16", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0))
     terms, logged = net.terms, 0.0

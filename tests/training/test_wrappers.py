@@ -7,7 +7,8 @@ import subprocess
 import pytest
 import torch
 
-from aetrain import data
+from aetrain.data.load import load
+from aetrain.data.split import Split
 from aetrain.device import Precision
 from aetrain.training.batches import Batches
 from aetrain.training.optimizer import build_optimizer
@@ -21,7 +22,7 @@ STEPS = 12
 
 def split(device="cpu"):
     images = torch.randint(0, 256, (200, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    return data.Split(images, torch.arange(200) % 10).to(torch.device(device))
+    return Split(images, torch.arange(200) % 10).to(torch.device(device))
 
 
 def train(wrapper: str, *overrides: str, device: str = "cpu"):
@@ -48,7 +49,7 @@ def assert_same(one, other):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
 
-SCHEDULED = ["model=beta_vae", "model.schedule.beta.kind=linear", "optimizer.schedule.kind=cosine", "model.arch=linear"]
+SCHEDULED = ["model=beta_vae", "model.schedule.beta.kind=linear", "optimizer.schedule.kind=cosine", "net=linear"]
 
 
 @pytest.mark.filterwarnings("ignore")  # of torch's compiler, about itself
@@ -64,7 +65,7 @@ def test_compiled_equals_eager():
         ["model=dae"],
         ["model=sparse", "optimizer=sgd"],
         ["model=contractive"],
-        ["model=vae", "model.arch=conv"],
+        ["model=vae", "net=conv"],
     ],
 )
 def test_graph_equals_eager(overrides):
@@ -128,7 +129,7 @@ def test_a_run_imports_neither_torchs_compiler_nor_torchvision(tmp_path):
 
 
 def test_the_resident_data_set_is_uint8_and_one_copy():
-    splits = data.load(compose().data, torch.device("cpu"))
+    splits = load(compose().data, torch.device("cpu"))
     parts = [splits.train, splits.val, splits.test]
     assert {part.images.dtype for part in parts} == {torch.uint8}
     held = {part.images.untyped_storage().data_ptr(): part.images.untyped_storage().nbytes() for part in parts}

@@ -104,7 +104,7 @@ def defaults(config: Mapping[str, Value]) -> tuple[dict[str, str], dict[str, Val
     """The options that groups have unless they are chosen, and the values of the options that this configuration has,
     as conf/ holds them; a schedule's under `schedule.`. Of an option that is not in conf/, nothing is known."""
     # Here, because Hydra takes half a second to import.
-    from aetrain.schema import Schedule
+    from aetrain.config.schema.schedule import Schedule
 
     choices = dict(_file(CONF / "config.yaml")[1])
     choices |= _option("model", config.get("model.name", choices.get("model")))[1]

@@ -120,7 +120,7 @@ def test_a_key_that_only_one_of_the_models_has_can_be_swept(tmp_path):
 
 def test_a_model_and_its_networks_swept_together(tmp_path):
     nets = ("mlp", "linear")
-    runs = ([f"model={model}", f"model.arch={net}"] for model in ("vae", "ae") for net in nets)
+    runs = ([f"model={model}", f"net={net}"] for model in ("vae", "ae") for net in nets)
     assert swept(tmp_path, *runs)["swept"] == {"model": ["vae", "ae"], "net": ["mlp", "linear"]}
 
 

@@ -201,7 +201,7 @@ def test_a_real_sweep_reports_what_its_members_measured(aetrain):
         "-m",
         "model=beta_vae",
         "model.beta=1,8",
-        "model.hidden=[32]",
+        "net.hidden=[32]",
         "model.latent_dim=3",
         *SMALL,
         "hydra.launcher.mode=sequential",

@@ -1,15 +1,66 @@
-"""Tasks, objectives and schedules that cannot do what is asked of them: told before anything is written."""
+"""What only the whole configuration shows: values that do not go together, tasks, objectives and schedules that cannot
+do what is asked of them. Told before anything is written."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
+import shutil
 from collections.abc import Iterable
 
-from aetrain.config import hparams, range_error
+from aetrain.config.fields import hparams, range_error
+from aetrain.config.schema import Config
+from aetrain.config.schema.model.vae import VAE
+from aetrain.config.schema.schedule import Schedule
+from aetrain.config.tables import TASKS
+from aetrain.data.card import card, train_size
 from aetrain.errors import UserError
-from aetrain.schema import TASKS, VAE, Config, Schedule, total_steps, train_size
 from aetrain.training.schedules import factor
+
+
+def total_steps(config: Config) -> int:
+    """Optimizer steps of a whole run."""
+    steps = config.trainer.epochs * (train_size(config.data) // config.trainer.batch_size)
+    return steps if config.trainer.max_steps is None else min(steps, config.trainer.max_steps)
+
+
+def check_run(config: Config) -> None:
+    """Raise a UserError for values that do not go together, or not with this machine."""
+    if config.trainer.compile and not shutil.which(cxx := os.environ.get("CXX", "g++")):
+        raise UserError(
+            f"trainer.compile=true: torch.compile needs a C++ compiler and {cxx} was not found; install one, name it "
+            "in CXX, or leave trainer.compile out"
+        )
+    known = card(config.data)
+    total = known.train
+    if config.data.val_size >= total:
+        raise UserError(
+            f"data.val_size={config.data.val_size}: {config.data.name} has {total} training images and none would be "
+            "left; 10000 is usual"
+        )
+    if config.trainer.batch_size > (size := train_size(config.data)):
+        raise UserError(
+            f"trainer.batch_size={config.trainer.batch_size}: larger than the training split of {size} images; "
+            f"give at most {size}"
+        )
+    config.net.check(known.image_shape)
+    config.model.check(config.net)
+    if config.trainer.patience is not None and config.data.val_size == 0:
+        raise UserError(
+            f"trainer.patience={config.trainer.patience}: early stopping needs validation images; "
+            "give data.val_size=10000"
+        )
+    if config.trainer.test == "best" and config.data.val_size == 0:
+        raise UserError(
+            "trainer.test=best: the best weights are those of the lowest val/loss, which needs validation images; give "
+            "data.val_size=10000"
+        )
+    if getattr(config.optimizer, "weight_decay", 0) > 0 and getattr(config.model, "l2_weight", 0) > 0:
+        raise UserError(
+            f"optimizer.weight_decay={config.optimizer.weight_decay}: this model has a weight decay of its own in its "
+            "objective; give model.l2_weight=0 or optimizer.weight_decay=0"
+        )
 
 
 def check_objective(config: Config) -> None:
@@ -22,11 +73,11 @@ def check_objective(config: Config) -> None:
             "task=report: trains nothing; alone with sweep=…, as in aetrain task=report sweep=outputs/sweeps/<time>"
         )
     if task.name == "linear":
-        check_linear(model)
+        check_linear(config)
     if task.name == "classify":
-        if len(task.layers) > 1 and model.arch == "conv":
+        if len(task.layers) > 1 and not config.net.is_dense:
             raise UserError(
-                "model.arch=conv: task=classify stacks layers on codes, which are no images; use linear or mlp"
+                f"net={config.net.name}: task=classify stacks layers on codes, which are no images; use linear or mlp"
             )
         for units in task.layers:
             dataclasses.replace(model, latent_dim=units)  # checks the model's values against this size
@@ -55,10 +106,10 @@ def check_metric(config: Config, swept: Iterable[str] = ()) -> None:
     if metric is None:
         return
     told = f"trainer.objective_metric={metric}"
-    if not re.fullmatch(r"(train|val|latent)/\w+", metric):
+    if not re.fullmatch(r"(train|val)/\w+", metric):
         reason = "the test split is for the end, not for choosing" if metric.startswith("test/") else "no such metric"
         raise UserError(f"{told}: {reason}; give one of the validation split, as in trainer.objective_metric=val/recon")
-    if metric.startswith(("val/", "latent/")) and not config.data.val_size:
+    if metric.startswith("val/") and not config.data.val_size:
         raise UserError(f"{told}: needs validation images; give data.val_size=10000")
     declared = {f"model.{field.name}" for field in dataclasses.fields(config.model) if field.metadata.get("hparam")}
     # A likelihood in nats and the corruption of an input leave the losses comparable.
@@ -67,7 +118,7 @@ def check_metric(config: Config, swept: Iterable[str] = ()) -> None:
     for key in swept:
         if re.sub(r"^model\.schedule\.(\w+).*", r"model.\1", key) in contents.get(metric.partition("/")[2], ()):
             raise UserError(
-                f"{told}: contains {key}, which the sweep changes, so that its values do not compare; "
+                f"{told}: contains {key}, which the sweep changes, so that its values are not comparable; "
                 "leave it out for val/nelbo or val/recon"
             )
 
@@ -83,14 +134,14 @@ def check_scheduled_range(model, name: str, schedule: Schedule, target: float) -
             )
 
 
-def check_linear(model) -> None:
+def check_linear(config: Config) -> None:
     """Raise a UserError for a model whose closed form task=linear does not know."""
-    wanted = {"ae": "squared_error", "vae": "gaussian"}
-    fits = model.arch == "linear" and model.likelihood == wanted.get(model.name) and model.output == "identity"
+    model, wanted = config.model, {"ae": "squared_error", "vae": "gaussian"}
+    fits = config.net.name == "linear" and model.likelihood == wanted.get(model.name) and model.output == "identity"
     if not fits or getattr(model, "tied", False) or getattr(model, "code_activation", "identity") != "identity":
         raise UserError(
             "task=linear: needs model=ae model.likelihood=squared_error or model=vae model.likelihood=gaussian, with "
-            "model.arch=linear model.output=identity and neither tied weights nor a code activation"
+            "net=linear model.output=identity and neither tied weights nor a code activation"
         )
 
 
@@ -105,7 +156,7 @@ def check_lbfgs(config: Config) -> None:
     device, lr, hparams = config.device, config.optimizer.schedule, vars(config.model.schedule)
     changing = next((name for name, schedule in hparams.items() if schedule.kind != "constant"), None)
     refused = [
-        (config.model.varying(), "its objective differs from evaluation to evaluation"),
+        (config.model.varying(config.net), "its objective differs from evaluation to evaluation"),
         (config.data.binarization == "dynamic" and "data.binarization=dynamic", "the images differ from step to step"),
         (changing and f"model.schedule.{changing}.kind={hparams[changing].kind}", "it would mix several objectives"),
         (lr.kind != "constant" and f"optimizer.schedule.kind={lr.kind}", "its line search chooses the length"),

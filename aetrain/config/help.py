@@ -1,0 +1,103 @@
+"""The page that --help shows: every key of the composed configuration with its meaning, unit, range and choices, all of
+them from the fields' declarations."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aetrain.config.conf import CONF
+from aetrain.config.fields import hparams, in_use, range_in_words
+from aetrain.config.schema import Config
+from aetrain.config.schema.schedule import Schedule
+from aetrain.config.tables import GROUPS
+from aetrain.config.words import show
+
+WIDTH = 100
+USAGE = """\
+aetrain: train autoencoders from the command line.
+
+  aetrain [group=option …] [key=value …]           one run
+  aetrain -m model=beta_vae model.beta=1,4,10      a sweep: one run per value, and a report
+  aetrain resume=outputs/vae/<time>                continue a run, or a sweep, where it stopped
+  aetrain task=report run=outputs/sweeps/<time>    the report of a sweep, or of any set of runs
+  aetrain model=beta_vae --help                    the keys of a model
+  aetrain model=vae --cfg job                      print the configuration and exit
+
+A run writes outputs/<model>/<time>/, a sweep outputs/sweeps/<time>/<n>_<overrides>/. Look at them with:
+tensorboard --logdir outputs"""
+
+
+def page(config: Config) -> str:
+    """The help page of a command line that composes to `config`."""
+    return "\n".join([USAGE, "", "Groups and their options:", *_groups(), "", *_keys(config)])
+
+
+def _groups() -> Iterator[str]:
+    experiments = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+    options: Mapping[str, Sequence[str]] = {group: sorted(table) for group, table in GROUPS.items()}
+    for group, names in {**options, "experiment": experiments}.items():
+        yield textwrap.fill(f"{group}: {', '.join(names)}", WIDTH, initial_indent="  ", subsequent_indent="      ")
+
+
+def _keys(config: Config) -> Iterator[str]:
+    for group in (
+        "model",
+        *(field.name for field in dataclasses.fields(config) if field.name not in ("model", "seed")),
+    ):
+        node = getattr(config, group)
+        about = (type(node).__doc__ or "").strip().split("\n")[0]
+        is_documented = about and not about.startswith(f"{type(node).__name__}(")  # a dataclass's own is its signature
+        yield f"{group}={node.name}" if hasattr(node, "name") else group
+        if is_documented:
+            yield textwrap.fill(about, WIDTH, initial_indent="  ", subsequent_indent="  ")
+        for field in _own_first(type(node)):
+            value = getattr(node, field.name)
+            if field.name == "schedule":
+                yield from _schedules(group, node, value)
+            elif field.name != "name":
+                yield from _line(f"{group}.{field.name}={show(value)}", field, in_use(node, field))
+        yield ""
+    (seed,) = (field for field in dataclasses.fields(config) if field.name == "seed")
+    yield from _line(f"seed={config.seed}", seed, True)
+
+
+def _own_first(cls: type) -> list[dataclasses.Field]:
+    """The fields, those that the class itself declares before those that it shares."""
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    ordered: dict[str, dataclasses.Field] = {}
+    for base in cls.__mro__:
+        for name in inspect.get_annotations(base):
+            if name in fields:
+                ordered.setdefault(name, fields[name])
+    schedule = ordered.pop("schedule", None)
+    return [*ordered.values(), *([schedule] if schedule else [])]
+
+
+def _line(key: str, field: dataclasses.Field, used: bool) -> Iterator[str]:
+    about = field.metadata
+    words = [about["help"]]
+    if unit := about.get("unit"):
+        words.append(f"in {unit}")
+    if limits := range_in_words(dict(about)):
+        words.append(limits)
+    if not used:
+        words.append("no effect with the other values here")
+    text = "; ".join(words)
+    yield textwrap.fill(f"{key:<32}  {text}", WIDTH, initial_indent="  ", subsequent_indent=" " * 36)
+
+
+def _schedules(group: str, node: Any, schedule: Any) -> Iterator[str]:
+    """All schedules of a group in one line."""
+    kinds = range_in_words(dict(next(f for f in dataclasses.fields(Schedule) if f.name == "kind").metadata))
+    if group == "model":
+        names = list(hparams(node))
+        where = f"model.schedule.{{{','.join(names)}}}.kind" if names else ""
+    else:
+        where = f"{group}.schedule.kind"
+    if where:
+        text = f"changes the value during the run: {kinds}; see docs/configuration.md"
+        yield textwrap.fill(f"{where:<32}  {text}", WIDTH, initial_indent="  ", subsequent_indent=" " * 36)

@@ -1,0 +1,30 @@
+"""Names, types and ranges of all configuration: a file per group, the models' in a folder. Defaults are in conf/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+from aetrain.config.fields import setting
+from aetrain.config.schema.data import Data
+from aetrain.config.schema.device import Device
+from aetrain.config.schema.model.base import Model
+from aetrain.config.schema.net import Net
+from aetrain.config.schema.optimizer import Optimizer
+from aetrain.config.schema.task import Task
+from aetrain.config.schema.trainer import Trainer
+
+
+@dataclass
+class Config:
+    """A whole run."""
+
+    model: Model = MISSING
+    net: Net = MISSING
+    data: Data = MISSING
+    device: Device = MISSING
+    optimizer: Optimizer = MISSING
+    trainer: Trainer = MISSING
+    task: Task = MISSING
+    seed: int = setting("of initial weights, batches and noise; 0 is a seed like any other", min=0, max=2**63 - 1)

@@ -1,0 +1,21 @@
+"""Where and in which precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from aetrain.config.fields import setting
+
+WITH_GPU = {"name": ("auto", "cuda")}
+
+
+@dataclass
+class Device:
+    name: str = setting("auto takes a GPU if there is one", choices=("auto", "cpu", "cuda"))
+    index: int = setting("which GPU, counted from 0", min=0, only_if=WITH_GPU)
+    precision: str = setting("of the matrix products; tf32 and fp16 (with a gradient scaler) on CUDA only",
+                             choices=("fp32", "tf32", "bf16", "fp16"))  # fmt: skip
+    threads: Optional[int] = setting("CPU threads; null: one per core, fewer where the process may use fewer", min=1)
+    deterministic: bool = setting("on CUDA, only deterministic kernels (slower); the CPU is always deterministic",
+                                  only_if=WITH_GPU)  # fmt: skip

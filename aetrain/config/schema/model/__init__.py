@@ -1,0 +1,1 @@
+"""The models' configurations: a file each, listed in aetrain/config/tables.py."""

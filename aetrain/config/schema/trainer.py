@@ -1,0 +1,34 @@
+"""How long, in what portions, and what is written down on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from aetrain.config.fields import setting
+
+
+@dataclass
+class Trainer:
+    epochs: int = setting("passes over the training split", min=1)
+    max_steps: Optional[int] = setting("ends the run earlier than epochs would", min=1, unit="steps")
+    batch_size: int = setting("per step; the last short batch of an epoch is dropped", min=1, unit="images")
+    eval_batch_size: int = setting("at a time in evaluation; results do not depend on it", min=1, unit="images")
+    clip_norm: Optional[float] = setting("largest gradient norm; larger ones are scaled down to it", above=0)
+    patience: Optional[int] = setting("without a better val/loss, after which the run stops; null: never", min=1,
+                                      unit="epochs")  # fmt: skip
+    min_delta: float = setting("by which val/loss must improve to count as better", min=0, unit="nats")
+    log_every: int = setting("between two entries in TensorBoard and metrics.jsonl", min=1, unit="steps")
+    grid_epochs: int = setting("between two sets of image grids; the last epoch always has one", min=1, unit="epochs")
+    checkpoint_epochs: int = setting("between two checkpoints", min=1, unit="epochs")
+    checkpoint_minutes: float = setting("after which one is written even in the middle of an epoch", above=0,
+                                        unit="minutes")  # fmt: skip
+    on_nonfinite: str = setting("what to do about a step whose loss or gradient is NaN or infinite",
+                                choices=("stop", "skip"))  # fmt: skip
+    compile: bool = setting("torch.compile around the model: takes 4 to 34 s, pays from some 60 epochs on")
+    cuda_graph: bool = setting("on CUDA, replay the step as one graph; has never run on a GPU")
+    test: str = setting("which weights the test split is evaluated with: the last, or those of the best val/loss",
+                        choices=("last", "best"))  # fmt: skip
+    nll_samples: int = setting("importance samples per test image for test/nll (VAEs); 0: none; 5000 is usual", min=0)
+    objective_metric: Optional[str] = setting("what a sweep minimises, as val/recon; null: val/nelbo, or val/recon "
+                                              "where there is none")  # fmt: skip

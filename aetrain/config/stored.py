@@ -1,0 +1,212 @@
+"""Reading a stored configuration back: a run's config.yaml, a checkpoint's or a sweep's copy of it.
+
+It may be anyone's. It is read as plain data into the dataclasses that the tables name, and nothing else happens with
+it: no Hydra, no overrides, no interpolation, no import. A name that is not in a table, a key that is not declared and a
+value of another type are refused. Files of the first generation are read, too: see `modern`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import stat
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aetrain.config.schema import Config
+from aetrain.config.tables import GROUPS, TRAINER
+from aetrain.config.tree import check_ranges
+from aetrain.config.words import show
+from aetrain.errors import UserError
+
+LARGEST = 1 << 20  # bytes of a configuration
+DEEPEST = 8  # levels of nesting
+LONGEST = 1000  # characters of a value
+
+# What keys that have been added since mean for a run that was made without them.
+ADDED = {"trainer": {"test": "last"}}
+
+
+def read(path: Path) -> Config:
+    """The configuration in a YAML file. Raises a UserError, one line."""
+    return build(read_yaml(path), str(path))
+
+
+def build(tree: Any, where: str) -> Config:
+    """The typed configuration of nested dicts of plain values. where: the file that an error names.
+
+    `data.root` is not taken over: where MNIST is unpacked is for who runs the program to say."""
+    try:
+        config = _groups(modern(tree))
+        check_ranges(config)
+    except (UserError, ValueError) as error:
+        raise UserError(f"{where}: refused, {error}") from error
+    return config
+
+
+def changed(config: Config, values: Iterable[tuple[str, Any]]) -> Config:
+    """The same with other values, by dotted key or by the name of a group (`device`, whose name it sets).
+
+    Raises a UserError for a value of the wrong type or out of range."""
+    for key, value in values:
+        path = [key, "name"] if key in GROUPS else key.split(".")
+        try:
+            config = _set(config, path, value)
+        except ValueError as error:
+            raise UserError(f"{key}={show(value)}: {error}") from error
+    check_ranges(config)
+    return config
+
+
+def modern(tree: Any) -> dict[str, Any]:
+    """A first-generation tree (0.1) with today's names; a tree of today as it is. Raises ValueError."""
+    if not isinstance(tree, dict) or not all(
+        isinstance(tree.get(group), dict) for group in (*GROUPS, "trainer") if group != "net"
+    ):
+        raise ValueError("it is not the configuration of a run")
+    tree = {key: dict(value) if isinstance(value, dict) else value for key, value in tree.items()}
+    model = tree["model"]
+    if "net" not in tree:
+        arch = model.pop("arch", None)
+        values = {key: model.pop(key, None) for key in ("hidden", "channels", "activation")}
+        declared = getattr(GROUPS["net"].get(arch) if isinstance(arch, str) else None, "__dataclass_fields__", {})
+        tree["net"] = {"name": arch} | {key: value for key, value in values.items() if key in declared}
+        _rename(model, "weight_decay", "l2_weight")
+        if isinstance(model.get("schedule"), dict):
+            model["schedule"] = schedules = dict(model["schedule"])
+            _rename(schedules, "weight_decay", "l2_weight")
+            for name, schedule in schedules.items():
+                schedules[name] = _rename(dict(schedule), "gamma", "factor") if isinstance(schedule, dict) else schedule
+        if isinstance(tree["optimizer"].get("schedule"), dict):
+            tree["optimizer"]["schedule"] = _rename(dict(tree["optimizer"]["schedule"]), "gamma", "factor")
+    for group, values in ADDED.items():
+        tree[group] = values | tree[group]
+    return tree
+
+
+def _rename(tree: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    if old in tree:
+        tree[new] = tree.pop(old)
+    return tree
+
+
+def read_yaml(path: Path) -> Any:
+    """A small YAML file's plain values. Raises a UserError."""
+    content = read_bytes(path, LARGEST)
+    try:
+        _check_form(content)
+        return yaml.load(content, _Loader)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError, OverflowError) as error:
+        raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())[:120]})") from error
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """A regular file's content, through no link. Raises a UserError, also for a file that is larger than `most`."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UserError(f"{path}: not a regular file")
+            content = file.read(most + 1)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such file") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', error)})") from error
+    if len(content) > most:
+        raise UserError(f"{path}: larger than {most >> 10} KiB")
+    return content
+
+
+def _check_form(content: bytes) -> None:
+    """Raise ValueError for nesting that the parser in C, which recurses unchecked, could not take, and for aliases."""
+    depth = 0
+    for event in yaml.parse(content, _Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("it uses aliases")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError("it is nested too deeply")
+
+
+# The parser in C is ten times as fast; PyYAML comes without it on some platforms.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+# --- plain values -> dataclasses
+
+
+def _groups(tree: Mapping[str, Any]) -> Config:
+    values: dict[str, Any] = {}
+    for group, table in GROUPS.items():
+        name = tree[group].get("name")
+        if not isinstance(name, str) or name not in table:
+            raise ValueError(f"{group}.name={str(name)[:40]!r} is no {group} of this version of aetrain")
+        known = {key: value for key, value in tree[group].items() if (group, key) != ("data", "root")}
+        values[group] = _instance(table[name], known, group)
+    values["trainer"] = _instance(TRAINER, tree["trainer"], "trainer")
+    values["seed"] = _value(int, tree.get("seed"), "seed")
+    if extra := [key for key in tree if key not in values]:
+        raise ValueError(f"the key {str(extra[0])[:40]!r} has no place in a run's configuration")
+    return Config(**values)
+
+
+def _instance(cls: type, tree: Any, path: str) -> Any:
+    """A dataclass of a dict that holds exactly its fields."""
+    if not isinstance(tree, dict):
+        raise ValueError(f"{path} is not a group of values")
+    hints = _hints(cls)
+    if extra := [key for key in tree if key not in hints]:
+        raise ValueError(f"the key {f'{path}.{extra[0]}'[:60]!r} has no place in a run's configuration")
+    values = {}
+    for field in dataclasses.fields(cls):
+        key = f"{path}.{field.name}"
+        if field.name in tree:
+            values[field.name] = _value(hints[field.name], tree[field.name], key)
+        elif key == "data.root":
+            values[field.name] = None
+        else:
+            raise ValueError(f"{key} has no value")
+    return cls(**values)
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    """Field name -> type, the annotations resolved."""
+    hints = typing.get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def _value(kind: Any, value: Any, key: str) -> Any:
+    """A plain value as a field's type has it. Raises ValueError."""
+    if dataclasses.is_dataclass(kind):
+        return _instance(kind, value, key)
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        (inner,) = (arg for arg in typing.get_args(kind) if arg is not type(None))
+        return None if value is None else _value(inner, value, key)
+    if origin is list and isinstance(value, list) and len(value) <= LONGEST:
+        return [_value(typing.get_args(kind)[0], element, key) for element in value]
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300:
+        return float(value)
+    if kind is str and isinstance(value, str) and len(value) <= LONGEST and value.isprintable() and "${" not in value:
+        return str(value)
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "plain text"}
+    raise ValueError(f"{key} must be {words.get(kind, 'a list of plain values')}, not {str(value)[:40]!r}")
+
+
+def _set(node: Any, path: list[str], value: Any) -> Any:
+    """The dataclass with one value, deep inside it, replaced."""
+    name, *rest = path
+    if not dataclasses.is_dataclass(node) or name not in _hints(type(node)):
+        raise ValueError("there is no such key")
+    new = _set(getattr(node, name), rest, value) if rest else _value(_hints(type(node))[name], value, name)
+    return dataclasses.replace(node, **{name: new})

@@ -1,0 +1,109 @@
+"""Every name that a configuration may carry, and what it stands for. A name that is not here is refused, wherever it
+comes from: no name in a configuration is ever imported.
+
+Beside ours stand those of installed packages, by entry points (groups aetrain.models, aetrain.nets, aetrain.data): see
+docs/adding.md. Whoever installs a package lets its code run; a configuration file cannot install one.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from aetrain.config.schema import data, net, optimizer, task
+from aetrain.config.schema.device import Device
+from aetrain.config.schema.model.ae import AE
+from aetrain.config.schema.model.beta_vae import BetaVAE
+from aetrain.config.schema.model.contractive import Contractive
+from aetrain.config.schema.model.dae import DAE
+from aetrain.config.schema.model.iwae import IWAE
+from aetrain.config.schema.model.sparse import Sparse
+from aetrain.config.schema.model.vae import VAE
+from aetrain.config.schema.trainer import Trainer
+from aetrain.errors import UserError
+
+
+class Table(Mapping[str, type]):
+    """Names to dataclasses: ours, and those of installed packages, which are looked for when first asked.
+
+    What a name does is in the module `<room>.<name>` of ours, or in the module `<member>` beside the installed
+    dataclass's own."""
+
+    def __init__(self, group: str, ours: dict[str, type], room: str, member: str):
+        self.group, self._ours, self._room, self._member = group, ours, room, member
+
+    def __getitem__(self, name: str) -> type:
+        return self._all[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def module(self, name: str) -> str:
+        """The module that holds what a name does. Raises KeyError for a name that is not in the table."""
+        if name in self._ours:
+            return f"{self._room}.{name}"
+        return f"{self._points[name].module.rpartition('.')[0]}.{self._member}"
+
+    def folders(self) -> list[Path]:
+        """The conf/ folders of installed packages."""
+        found = []
+        for point in self._points.values():
+            spec = importlib.util.find_spec(point.module.partition(".")[0])
+            found += [Path(place) / "conf" for place in spec.submodule_search_locations or []] if spec else []
+        return [folder for folder in found if folder.is_dir()]
+
+    @functools.cached_property
+    def _points(self) -> dict[str, EntryPoint]:
+        return {
+            point.name: point for point in entry_points(group=f"aetrain.{self.group}") if point.name not in self._ours
+        }
+
+    @functools.cached_property
+    def _all(self) -> dict[str, type]:
+        return self._ours | {name: _loaded(self.group, point) for name, point in self._points.items()}
+
+
+def _loaded(group: str, point: EntryPoint) -> type:
+    try:
+        return point.load()
+    except Exception as error:  # anything may be wrong with it; which package it is, is what a person must know
+        package = point.dist.name if point.dist else point.module
+        raise UserError(
+            f"the installed package {package} offers {point.name} to aetrain.{group}, which cannot be loaded "
+            f"({type(error).__name__}: {error}); mend or uninstall it"
+        ) from error
+
+
+MODELS = Table(
+    "models",
+    {"ae": AE, "dae": DAE, "sparse": Sparse, "contractive": Contractive, "vae": VAE, "beta_vae": BetaVAE, "iwae": IWAE},
+    "aetrain.models",
+    "model",
+)
+NETS = Table("nets", {"linear": net.Linear, "mlp": net.MLP, "conv": net.Conv}, "aetrain.nets", "net")
+SETS = Table("data", {"mnist": data.MNIST}, "aetrain.data", "data")
+OPTIMIZERS = dict.fromkeys(("adam", "adamw", "sgd"), optimizer.FirstOrder) | {"lbfgs": optimizer.LBFGS}
+TASKS = {
+    "train": task.Train,
+    "linear": task.LinearTask,
+    "classify": task.ClassifyTask,
+    "report": task.ReportTask,
+}
+DEVICES = dict.fromkeys(("auto", "cpu", "cuda"), Device)
+
+# Group -> option -> dataclass. `trainer` has no name: its one dataclass is the group's.
+GROUPS: dict[str, Mapping[str, type]] = {
+    "model": MODELS,
+    "net": NETS,
+    "data": SETS,
+    "device": DEVICES,
+    "optimizer": OPTIMIZERS,
+    "task": TASKS,
+}
+TRAINER = Trainer

@@ -1,0 +1,107 @@
+"""The typed configuration: a tree of dataclasses, checked value by value, and its plain forms."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from aetrain.config.explain import unknown
+from aetrain.config.fields import in_use, range_error
+from aetrain.config.words import show
+from aetrain.errors import UserError
+
+
+def walk(config: Any, path: str = "") -> Iterator[tuple[Any, dataclasses.Field, str]]:
+    """(owner, field, dotted key) of every value of a tree of dataclasses."""
+    for field in dataclasses.fields(config):
+        key, value = f"{path}{field.name}", getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from walk(value, f"{key}.")
+        else:
+            yield config, field, key
+
+
+def check_ranges(config: Any) -> None:
+    """Raise a UserError for the first value of a tree of dataclasses that lies outside its declared range."""
+    for owner, field, key in walk(config):
+        value = getattr(owner, field.name)
+        if isinstance(value, list) and not value and field.metadata:
+            raise UserError(f"{key}=[]: give at least one value, for example {key}=[256]")
+        for element in value if isinstance(value, list) else [value]:
+            if element is not None and (wrong := range_error(element, dict(field.metadata))):
+                raise UserError(f"{key}={show(value)}: {wrong}")
+
+
+def check_used(config: Any, given: Iterable[str]) -> None:
+    """Raise a UserError if a key that the user gave has no effect with the other values chosen."""
+    given = set(given)
+    for owner, field, key in walk(config):
+        if key in given and not in_use(owner, field):
+            group = key.rpartition(".")[0]
+            for other, values in field.metadata["only_if"].items():
+                if getattr(owner, other) not in values:
+                    now = getattr(owner, other)
+                    wanted = " or ".join(f"{group}.{other}={show(v)}" for v in values)
+                    raise UserError(f"{key} has no effect with {group}.{other}={show(now)}: it needs {wanted}")
+
+
+def check_keys(node: Any, path: str = "") -> None:
+    """Raise a UserError for a key that no dataclass declares: `+key=value` slips past Hydra's own check."""
+    if not isinstance(node, DictConfig):
+        return
+    declared = getattr(OmegaConf.get_type(node), "__dataclass_fields__", None)
+    for key in node:
+        if declared is not None and key not in declared:
+            raise UserError(unknown(f"{path}{key}", declared))
+        if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
+            check_keys(node[key], f"{path}{key}.")
+
+
+def typed(config: DictConfig, given: Iterable[str] = ()) -> Any:
+    """The dataclass tree of a composed configuration, every key known and every value in range.
+
+    given: the dotted keys that the user set, for `check_used`.
+    """
+    check_keys(config)
+    missing = OmegaConf.missing_keys(config)
+    if missing:
+        raise UserError(f"{min(missing)} has no value: give one, as in {min(missing)}=…")
+    tree = OmegaConf.to_object(config)
+    check_ranges(tree)
+    check_used(tree, given)
+    return tree
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A dataclass tree as nested dicts of plain values: what goes into YAML, JSON and checkpoints."""
+    return dataclasses.asdict(config)
+
+
+def flatten(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """{"model": {"beta": 4}} -> {"model.beta": 4}."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{path}{key}.") if isinstance(value, dict) else {f"{path}{key}": value}
+    return flat
+
+
+# What may differ between two runs whose numbers are the same.
+_NOT_HASHED = re.compile(r"(data\.root|trainer\.(log_every|checkpoint_\w+|grid_epochs|objective_metric))$")
+
+
+def config_hash(config: Any) -> str:
+    """12 hexadecimal digits over the resolved configuration, without paths and logging."""
+    kept = {key: value for key, value in flatten(plain(config)).items() if not _NOT_HASHED.match(key)}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def identity(config: Any) -> str:
+    """A text that is equal for two configurations that describe the same run, however they were typed."""
+    kept = {key: value for key, value in flatten(plain(config)).items() if key != "data.root"}
+    return json.dumps(kept, sort_keys=True)
