@@ -1,8 +1,11 @@
 """How fast a training step is, beside the loop that one would write by hand and beside its own matrix products.
 
     make bench                                          all cases, about ten minutes on two cores
-    python -m benchmarks.speed --cases vae-128 --json speed.json
+    python -m benchmarks.speed --cases vae-128          one of them
     python -m benchmarks.speed --epochs 3               also the loss per epoch, ours against the textbook's
+    python -m benchmarks.tables                         then put the numbers into docs/
+
+Writes results/speed.json, from which the tables in docs/speed.md are made.
 
 Every case runs in one process, its contenders in turns: the machine's drift then hits all of them alike, and a ratio
 is the median over rounds of the ratio within a round. Nothing here asserts a time.
@@ -20,15 +23,12 @@ forward    the model's forward pass without gradients, and `evaluate` beside it:
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import hydra
@@ -36,13 +36,15 @@ import torch
 from torch import Tensor
 
 from aetrain import data, device, models, schema
-from aetrain.cli import CONF, check
+from aetrain.compose import check
+from aetrain.config.conf import CONF
 from aetrain.training.batches import Batches
 from aetrain.training.evaluation import evaluate
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.step import Latch, make_step
 from aetrain.training.wrappers import Graphed, compiled, eager
+from benchmarks import results
 from benchmarks.floor import Floor
 from benchmarks.textbook import Textbook, TextbookVAE
 
@@ -194,7 +196,7 @@ def rows(case: str, runners: list[Contender], batch: int) -> list[dict]:
     for name, times in by_name.items():
         kind, _, precision = name.partition(" ")
         middle = statistics.median(times)
-        row = {"case": case, "contender": name, "images/s": batch / middle, "ms": 1e3 * middle}
+        row = {"case": case, "batch_size": batch, "contender": name, "images/s": batch / middle, "ms": 1e3 * middle}
         row |= {"min": 1e3 * min(times), "max": 1e3 * max(times)}
         if kind in ("eager", "compiled", "graph"):
             row["textbook/this"] = ratio(by_name["textbook"], times)
@@ -229,7 +231,8 @@ def losses_per_epoch(epochs: int) -> list[dict]:
         textbook.run(steps)
         ours.run(steps)
         theirs, own = textbook.total / (steps * config.trainer.batch_size), ours.meters.read("epoch")["loss"]
-        found.append({"epoch": epoch, "textbook": theirs, "aetrain": own, "difference": own / theirs - 1})
+        row = {"case": "loss per epoch", "epoch": epoch, "textbook": theirs, "aetrain": own}
+        found.append(row | {"difference": own / theirs - 1})
         print(f"epoch {epoch}: textbook {theirs:.3f}, aetrain {own:.3f} nats per image ({own / theirs - 1:+.2%})")
     return found
 
@@ -241,27 +244,26 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn")
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which needs a C++ compiler")
     parser.add_argument("--epochs", type=int, default=0, help="compare the loss per epoch over so many epochs")
-    parser.add_argument("--json", type=Path, help="write the table here")
+    parser.add_argument("--out", type=Path, default=results.FOLDER / "speed.json", help="default: %(default)s")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    cuda = torch.cuda.is_available()
-    protocol = {
-        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "device": torch.cuda.get_device_name() if cuda else f"{platform.machine()}, {torch.get_num_threads()} threads",
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-        "command": " ".join(["python -m benchmarks.speed", *sys.argv[1:]]),
-    }
-    print("  ".join(f"{key}: {value}" for key, value in protocol.items()))
+    where = results.environment(
+        " ".join(["python -m benchmarks.speed", *sys.argv[1:]]),
+        threads=torch.get_num_threads(),
+        rounds=options.rounds,
+        seconds=options.seconds,
+        **({"device": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}),
+    )
+    print("  ".join(f"{key}: {value}" for key, value in where.items()))
     table: list[dict] = []
     for case in options.cases:
         runners = contenders(CASES[case], not options.no_compile)
         race(runners, options.rounds, options.seconds)
-        table += rows(case, runners, compose(*CASES[case]).trainer.batch_size)
-        print("\n".join(show(row) for row in table if row["case"] == case), flush=True)
-    losses = losses_per_epoch(options.epochs)
-    if options.json:
-        options.json.write_text(json.dumps({**protocol, "steps": table, "losses": losses}, indent=1) + "\n")
+        found = rows(case, runners, compose(*CASES[case]).trainer.batch_size)
+        print("\n".join(map(show, found)), flush=True)
+        table += found
+    table += losses_per_epoch(options.epochs)
+    results.update(options.out, where, table, same=("case", "contender", "epoch"))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,210 @@
+"""The tables in docs/*.md, made from results/*.json.
+
+python -m benchmarks.tables           refresh them, between <!-- table: name --> and <!-- end -->
+python -m benchmarks.tables --check   change nothing; exit 1 where one differs from the results
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from benchmarks import results
+
+DOCS = results.FOLDER.parent / "docs"
+MARKED = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+Rows = list[dict[str, Any]]
+
+
+# --- numbers
+
+
+def plain(value: float, digits: int) -> str:
+    """So many significant digits, no exponent, no trailing zeros: 0.00001, 105.74, 38."""
+    return f"{Decimal(f'{value:.{digits}g}'):f}"
+
+
+def ms(value: float) -> str:
+    """Milliseconds: 9.52, 13.7, 131.2."""
+    text = f"{value:.2f}" if value < 10 else f"{value:.4g}"
+    return text if "." in text else f"{text}.0"
+
+
+def with_unit(text: str, unit: str) -> str:
+    return f"{text}{unit}" if unit == "°" else f"{text} {unit}" if unit == "%" else text
+
+
+def with_spread(row: dict[str, Any]) -> str:
+    """mean ± standard deviation (n = seeds), with as many decimals of the mean as the deviation has."""
+    if row["mean"] is None:
+        return "not yet run"
+    mean, n = plain(row["mean"], 5), len(row["seeds"])
+    if row["std"] is not None:
+        std = plain(row["std"], 2)
+        decimals = len(std.partition(".")[2])
+        mean = f"{row['mean']:.{decimals}f} ± {std}"
+    return f"{with_unit(mean, row['unit'])} ({'exact' if n == 1 and row['std'] is None else f'n = {n}'})"
+
+
+# --- the tables
+
+
+def reproduction(rows: Rows) -> Iterable[Sequence[str]]:
+    yield "experiment", "quantity", "published", "reproduced", "tolerance", "verdict", "minutes"
+    before = None
+    for row in rows:
+        first = row["experiment"] != before
+        before = row["experiment"]
+        yield (
+            f"`{row['experiment']}`" if first else "",
+            row["quantity"],
+            row["published"],
+            with_spread(row),
+            row["tolerance"],
+            {"missed": "**missed**", "not yet run": "–"}.get(row["verdict"], row["verdict"]),
+            f"{row['minutes']:.{1 if row['minutes'] < 10 else 0}f}" if first and row["minutes"] is not None else "",
+        )
+
+
+def seeds(rows: Rows) -> Iterable[Sequence[str]]:
+    yield "experiment", "quantity", "seeds 0, 1, …"
+    for row in rows:
+        if row["values"] and len(row["values"]) > 1:
+            decimals = max(len(plain(value, 5).partition(".")[2]) for value in row["values"])
+            yield f"`{row['experiment']}`", row["quantity"], ", ".join(f"{v:.{decimals}f}" for v in row["values"])
+
+
+def speed(rows: Rows) -> Iterable[Sequence[str]]:
+    yield "vae 784-400-20", "images/s", "ms per step: median (min – max)", "× faster than textbook", "× own floor"
+    for row in rows:
+        if row["case"] in ("vae-128", "vae-1024") and row["ms"] is not None and row["contender"] not in INFERENCE:
+            yield (
+                f"batch {row['batch_size']}: {row['contender']}",
+                f"{row['images/s']:,.0f}",
+                ms(row["ms"]) if row["min"] is None else f"{ms(row['ms'])} ({ms(row['min'])} – {ms(row['max'])})",
+                "1" if row["contender"] == "textbook" else ratio(row, "textbook/this"),
+                "1" if row["contender"].startswith("floor") else ratio(row, "this/floor"),
+            )
+
+
+INFERENCE = ("forward fp32", "evaluate fp32")
+
+
+def speed_models(rows: Rows) -> Iterable[Sequence[str]]:
+    yield (
+        "batch 128", "textbook: ms", "fp32: ms", "× textbook", "× own floor", "bf16: ms", "× textbook", "× own floor",
+        "evaluation ÷ forward, per image",
+    )  # fmt: skip
+    cases: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        if "contender" in row:
+            cases.setdefault(row["case"], {})[row["contender"]] = row
+    for case, by in cases.items():
+        if case in ("vae-128", "vae-1024"):
+            continue
+        cells = [case, ms(by["textbook"]["ms"])]
+        for name in ("eager fp32", "eager bf16"):
+            cells += [ms(by[name]["ms"]), ratio(by[name], "textbook/this"), ratio(by[name], "this/floor")]
+        yield [*cells, ratio(by["evaluate fp32"], "this/forward")]
+
+
+def losses(rows: Rows) -> Iterable[Sequence[str]]:
+    yield "epoch", "textbook loop", "aetrain", "apart"
+    for row in rows:
+        if row["case"] == "loss per epoch":
+            apart = f"{100 * row['difference']:.2f} %"
+            yield str(row["epoch"]), f"{row['textbook']:.2f}", f"{row['aetrain']:.2f}", apart
+
+
+def sweeps(rows: Rows) -> Iterable[Sequence[str]]:
+    yield (
+        "`hydra.launcher.mode`", "seconds: median (min – max)", "× faster than one after another",
+        "largest difference in test loss",
+    )  # fmt: skip
+    for row in rows:
+        if "speedup" in row and row["overrides"] == rows[0]["overrides"]:  # one sweep, in all ways
+            apart = row["largest_difference"]
+            yield (
+                f"`{row['mode']}`",
+                f"{row['median']:.0f} ({row['min']:.0f} – {row['max']:.0f})",
+                plain(row["speedup"], 3),
+                "" if apart is None else "0" if apart == 0 else f"{100 * apart:.2f} %",
+            )
+
+
+def ratio(row: dict[str, Any], key: str) -> str:
+    return "" if row.get(key) is None else f"{row[key]:.2f}"
+
+
+# Name in the marker -> file of results, what makes the table of its rows, and whether a line says where they are from.
+TABLES: dict[str, tuple[str, Callable[[Rows], Iterable[Sequence[str]]], bool]] = {
+    "reproduction": ("reproduction", reproduction, True),
+    "reproduction-seeds": ("reproduction", seeds, False),
+    "speed": ("speed", speed, True),
+    "speed-models": ("speed", speed_models, False),
+    "speed-losses": ("speed", losses, False),
+    "sweeps": ("sweeps", sweeps, True),
+}
+
+
+def markdown(name: str) -> str:
+    """A table's lines. Raises KeyError for a name that is none."""
+    file, make, sourced = TABLES[name]
+    content = results.read(results.FOLDER / f"{file}.json")
+    header, *lines = make(content["rows"])
+    table = [f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in (header, ["---"] * len(header), *lines)]
+    return "\n".join([*table, "", *(origins(content) if sourced else [])])
+
+
+def origins(content: dict[str, Any]) -> Iterable[str]:
+    """Where the rows were measured; with their names where they were not all measured together."""
+    groups: dict[str, list[str]] = {}
+    for row in content["rows"]:
+        if row["environment"] is not None:
+            names = groups.setdefault(origin(content["environments"][row["environment"]]), [])
+            name = f"`{row.get('name') or row.get('case') or row.get('mode')}`"
+            names += [name] * (name not in names)
+    for where, names in groups.items():
+        yield f"{'Measured' if len(groups) == 1 else ', '.join(names) + ': measured'} {where}."
+        yield ""
+
+
+def origin(environment: dict[str, Any]) -> str:
+    commit, versions = environment["commit"], environment["versions"]
+    named = [f"{label} {versions[package]}" for package, label in PACKAGES.items() if versions.get(package)]
+    place = f"on {environment['date']} at commit{'s' * (' and ' in commit)} {commit}"
+    return f"{place}, {environment['device']}, {', '.join(named)}"
+
+
+PACKAGES = {"python": "Python", "torch": "torch"}
+
+
+def refreshed(text: str) -> str:
+    """A page with its tables made anew."""
+    return MARKED.sub(lambda found: found[1] + markdown(found[2]) + found[3], text)
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args(argv)
+    stale = []
+    for path in sorted(DOCS.glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        if (fresh := refreshed(text)) != text:
+            stale.append(path)
+            if not options.check:
+                Path(path).write_text(fresh, encoding="utf-8")
+    for path in stale:
+        print(f"{path}: {'differs from results/; python -m benchmarks.tables' if options.check else 'refreshed'}")
+    return int(options.check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
