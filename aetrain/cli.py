@@ -20,25 +20,25 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra._internal.callbacks import Callbacks
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobStatus, run_job
 from hydra.errors import HydraException
-from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from aetrain import __version__, compose, resume
+from aetrain import __version__, resume
+from aetrain.compose import check, check_typed, composed, given_keys, register, without_hydra
 from aetrain.config.conf import CONF
 from aetrain.config.explain import explain
-from aetrain.config.rules import check_metric, check_objective, check_run
-from aetrain.config.tables import MODELS
+from aetrain.config.rules import check_metric
+from aetrain.config.tables import TASKS
 from aetrain.config.tree import typed
-from aetrain.device import check_device
 from aetrain.errors import AetrainError, Interrupted, UserError
+from aetrain.folder import check_links, check_new
 from aetrain.logs import logged_to
 from aetrain.sweeps import report
 
@@ -75,17 +75,20 @@ def _run(argv: list[str]) -> None:
     if "--version" in argv:
         print(f"aetrain {__version__}")
         return
+    if argv and argv[0] in TASKS:  # a verb
+        argv = [f"task={argv[0]}", *argv[1:]]
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign]
     args = parser.parse_args(argv)
     if args.experimental_rerun is not None:
         raise UserError("--experimental-rerun: refused, it unpickles a file and so runs whatever that file says")
-    compose.register()
+    register()
     if args.help:
         from aetrain.config.help import page
 
-        config = without_hydra(_composed(args, [o for o in args.overrides if not o.startswith("resume=")])[0])
-        print(page(typed(config, given_keys(args.overrides))))
+        words = [word for word in args.overrides if not word.startswith(("resume=", "run=", "sweep="))]
+        config = without_hydra(composed(words, args.config_dir, args.config_name)[0])
+        print(page(typed(config, given_keys(words))))
         return
     shows_only = args.hydra_help or args.cfg or args.info or args.shell_completion
     if shows_only:
@@ -113,13 +116,13 @@ def _run(argv: list[str]) -> None:
     if resumed:
         _resume_run(resumed)
         return
-    _refuse_used_folder(args.overrides)
     _run_single(args, Job(given=args.overrides))
 
 
 def _resume_run(resumed: resume.Resumed) -> None:
     """Without Hydra: the configuration is what the folder holds, with the user's further values."""
     check_typed(resumed.config)
+    check_links(resumed.folder)
     _ignore_sigusr1()
     with logged_to(resumed.folder), told():
         from aetrain.tasks import run_task
@@ -130,10 +133,11 @@ def _resume_run(resumed: resume.Resumed) -> None:
 def _run_single(args, job: Job) -> None:
     """As Hydra runs a single job, but composed once: Hydra's own entry would do so twice again, which takes longer than
     all the rest before torch is imported."""
-    config, context = _composed(args, args.overrides)
+    config, context = composed(args.overrides, args.config_dir, args.config_name)
     if config.hydra.mode == RunMode.MULTIRUN:
         raise UserError("hydra.mode=MULTIRUN: a sweep is asked for with --multirun")
     check(without_hydra(config), job.given)
+    check_new(Path(str(config.hydra.run.dir)))
     config.hydra.mode = RunMode.RUN
     context.callbacks.on_run_start(config=config, config_name=args.config_name)
     with _folder_errors(job):
@@ -144,29 +148,6 @@ def _run_single(args, job: Job) -> None:
         raise returned._return_value  # its property would print Hydra's words first
 
 
-def _composed(args, overrides: Sequence[str]) -> tuple[DictConfig, HydraContext]:
-    """The configuration of these overrides, with Hydra's own part, and what a job of Hydra's needs besides."""
-    if args.config_dir and not os.path.isdir(args.config_dir):
-        raise UserError(f"--config-dir {args.config_dir}: there is no such folder")
-    searched = [f"hydra.searchpath=[{os.path.abspath(args.config_dir)}]"] if args.config_dir else []
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        try:
-            config = hydra.compose(args.config_name or "config", [*overrides, *searched], return_hydra_config=True)
-        except (ValueError, AssertionError, TypeError) as error:
-            if isinstance(error, HydraException | OmegaConfBaseException):
-                raise
-            raise UserError(" ".join(str(error).split())) from error  # an override that Hydra cannot digest
-        return config, HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
-
-
-def without_hydra(config: DictConfig) -> DictConfig:
-    """A copy without Hydra's own part."""
-    config = config.copy()
-    with open_dict(config):
-        del config["hydra"]
-    return config
-
-
 def _check_search(args) -> None:
     """For a sweeper other than ours, which starts trials without checking them: what can be said before the first."""
     foreign = [o for o in args.overrides if o.startswith("hydra/sweeper=") and not o.endswith(("=aetrain", "=basic"))]
@@ -174,7 +155,7 @@ def _check_search(args) -> None:
     if not foreign or not all("." in key for key in swept):  # groups decide which keys there are
         return
     fixed = [override for override in args.overrides if given_keys([override])[0] not in swept]
-    tree = check(without_hydra(_composed(args, fixed)[0]), fixed)
+    tree = check(without_hydra(composed(fixed, args.config_dir, args.config_name)[0]), fixed)
     check_metric(tree, swept)
     if tree.data.val_size == 0:
         raise UserError(f"{foreign[0]}: chooses by the validation images, and data.val_size=0 leaves none")
@@ -182,28 +163,6 @@ def _check_search(args) -> None:
 
 def _refuse(message: str) -> None:
     raise UserError(f"{message}; aetrain --help shows the usage")
-
-
-def check(config: DictConfig, overrides: Sequence[str]):
-    """The typed configuration of a composed one. Raises what the user can mend, before anything is written."""
-    tree = typed(config, given_keys(overrides))
-    check_typed(tree)
-    return tree
-
-
-def check_typed(tree) -> None:
-    """What a typed configuration shows as a whole. Raises a UserError."""
-    if MODELS.get(tree.model.name) is not type(tree.model):
-        raise UserError(f"model.name={tree.model.name}: choose the model with model=…, its name follows")
-    check_run(tree)
-    check_objective(tree)
-    check_metric(tree)
-    check_device(tree.device)
-
-
-def given_keys(overrides: Sequence[str]) -> list[str]:
-    """The dotted keys of key=value overrides."""
-    return [override.lstrip("+~").partition("=")[0].partition("@")[0] for override in overrides]
 
 
 def member_name(overrides: Sequence[str]) -> str:
@@ -224,14 +183,6 @@ def swept_keys(overrides: Sequence[str]) -> list[str]:
 
 def _is_group(override: str) -> bool:
     return "." not in override.partition("=")[0]
-
-
-def _refuse_used_folder(overrides: Sequence[str]) -> None:
-    """Two runs in one folder would be none: their logs mixed, their checkpoints overwritten."""
-    for override in overrides:
-        key, _, folder = override.partition("=")
-        if key == "hydra.run.dir" and (Path(folder) / LAST).is_file():
-            raise UserError(f"{override}: a run is there; continue it with resume={folder} or give another folder")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from aetrain.config.tree import config_hash, flatten, plain
 from aetrain.errors import UserError
 from aetrain.events import EventFile
 from aetrain.files import write_atomically, write_json
+from aetrain.folder import check_links
 
 APPENDED = ("metrics.jsonl", "events.out.tfevents.*")  # the files that grow; all others are replaced as a whole
 
@@ -34,6 +35,7 @@ class Run:
 
     def __init__(self, folder: Path, config: Any, overrides: list[str]):
         self.folder, self.config, self.overrides = folder, config, overrides
+        check_links(folder)
         self._lock = _lock(folder)
         self._metrics: Any = None
         self._events: EventFile | None = None

@@ -70,7 +70,7 @@ class AetrainSweeper(BasicSweeper):
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose every member, as Hydra does here too, and check its values."""
-        from aetrain.cli import check, given_keys, without_hydra
+        from aetrain.compose import check, given_keys, without_hydra
         from aetrain.config.rules import check_metric
 
         members = [set(overrides) for chunk in self.overrides for overrides in chunk]

@@ -15,7 +15,8 @@ from omegaconf import OmegaConf
 
 from aetrain import compose as composing
 from aetrain import models
-from aetrain.cli import CONF, check, main, member_name
+from aetrain.cli import check, main, member_name
+from aetrain.config.conf import CONF
 from aetrain.config.schema.data import MNIST
 from aetrain.data import mnist
 from aetrain.data.facts import Facts

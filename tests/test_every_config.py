@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from aetrain.cli import CONF
+from aetrain.config.conf import CONF
 from aetrain.config.tables import GROUPS as TABLES
 from tests.conftest import compose
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from aetrain.cli import CONF
+from aetrain.config.conf import CONF
 from tests.conftest import SMALL, compose
 
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))

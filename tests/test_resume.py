@@ -351,8 +351,9 @@ def test_a_folder_that_is_no_runs_keeps_its_files(aetrain):
     mine = [aetrain.folder / "mine" / name for name in ("deep/.x.tmp", ".y.tmp", "events.out.tfevents.1.other")]
     for path in mine:
         path.write_text("precious")
-    assert aetrain(*LINE, "hydra.run.dir=mine")[0] == 0
-    assert all(path.read_bytes().startswith(b"precious") for path in mine)
+    code, _, err = aetrain(*LINE, "hydra.run.dir=mine")
+    assert code == 2 and "not a run's" in err
+    assert all(path.read_bytes() == b"precious" for path in mine)
 
 
 def test_another_thread_count_is_said(aetrain):

@@ -23,7 +23,7 @@ aetrain: train autoencoders from the command line.
   aetrain [group=option …] [key=value …]           one run
   aetrain -m model=beta_vae model.beta=1,4,10      a sweep: one run per value, and a report
   aetrain resume=outputs/vae/<time>                continue a run, or a sweep, where it stopped
-  aetrain task=report run=outputs/sweeps/<time>    the report of a sweep, or of any set of runs
+  aetrain report run=outputs/sweeps/<time>         the report of a sweep, or of any set of runs
   aetrain model=beta_vae --help                    the keys of a model
   aetrain model=vae --cfg job                      print the configuration and exit
 

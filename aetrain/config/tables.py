@@ -1,17 +1,15 @@
 """Every name that a configuration may carry, and what it stands for. A name that is not here is refused, wherever it
 comes from: no name in a configuration is ever imported.
 
-Beside ours stand those of installed packages, by entry points (groups aetrain.models, aetrain.nets, aetrain.data): see
-docs/adding.md. Whoever installs a package lets its code run; a configuration file cannot install one.
+Beside ours stand those of installed packages, by entry points (groups aetrain.models, aetrain.nets, aetrain.data).
+Whoever installs a package lets its code run; a configuration file cannot install one.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 
 from aetrain.config.schema import data, net, optimizer, task
 from aetrain.config.schema.device import Device
@@ -49,14 +47,6 @@ class Table(Mapping[str, type]):
         if name in self._ours:
             return f"{self._room}.{name}"
         return f"{self._points[name].module.rpartition('.')[0]}.{self._member}"
-
-    def folders(self) -> list[Path]:
-        """The conf/ folders of installed packages."""
-        found = []
-        for point in self._points.values():
-            spec = importlib.util.find_spec(point.module.partition(".")[0])
-            found += [Path(place) / "conf" for place in spec.submodule_search_locations or []] if spec else []
-        return [folder for folder in found if folder.is_dir()]
 
     @functools.cached_property
     def _points(self) -> dict[str, EntryPoint]:

@@ -27,7 +27,7 @@ from aetrain.sweeps.worker import work
 
 log = logging.getLogger(__name__)
 
-EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 ERRORS = {1: RunFailed, 2: UserError}  # by the exit code that a run alone would end with
 
 

@@ -18,7 +18,8 @@ from hydra.core.utils import run_job
 from omegaconf import DictConfig
 
 from aetrain import device
-from aetrain.cli import LAST, Member, check, reported, without_hydra
+from aetrain.cli import LAST, Member, reported
+from aetrain.compose import check, without_hydra
 from aetrain.console import OnlyAbout, about
 from aetrain.data.load import load
 from aetrain.errors import AetrainError, Interrupted

@@ -13,14 +13,14 @@ from aetrain.errors import Interrupted
 
 log = logging.getLogger(__name__)
 
-EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 class Requests:
     """What has been asked for since the loop last looked."""
 
     def __init__(self) -> None:
-        self.stop: signal.Signals | None = None  # SIGINT or SIGTERM: write a checkpoint and end
+        self.stop: signal.Signals | None = None  # SIGINT, SIGTERM or SIGHUP: write a checkpoint and end
         self.checkpoint = False  # SIGUSR1: write a checkpoint and go on
 
     def receive(self, number: int, _frame: object = None) -> None:
@@ -48,7 +48,7 @@ class Requests:
 
 @contextmanager
 def listening() -> Iterator[Requests]:
-    """Within: SIGINT, SIGTERM and SIGUSR1 fill in the Requests instead of ending the process."""
+    """Within: SIGINT, SIGTERM, SIGHUP and SIGUSR1 fill in the Requests instead of ending the process."""
     requests = Requests()
     if threading.current_thread() is not threading.main_thread():  # Python allows handlers in the main thread only
         yield requests

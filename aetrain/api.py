@@ -1,0 +1,65 @@
+"""What a notebook calls. Importing it imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aetrain.config.schema import Config
+from aetrain.errors import UserError
+
+if TYPE_CHECKING:
+    from aetrain.models import Autoencoder
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to. metrics: {"test/loss": …}, as in result.json."""
+
+    folder: Path
+    status: str
+    metrics: dict[str, float | None]
+
+
+def config(*overrides: str) -> Config:
+    """The checked configuration of a command line's overrides, as in config("model=beta_vae", "model.beta=4").
+
+    Raises a UserError with the line that the command would have printed."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from aetrain.compose import check, composed, without_hydra
+    from aetrain.config.explain import explain
+
+    try:
+        return check(without_hydra(composed(overrides)[0]), overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error)) from error
+
+
+def train(config: Config, folder: str | Path | None = None) -> Result:
+    """Train into `folder`, by default outputs/<model>/<time>. Raises a UserError, RunFailed or Interrupted."""
+    import json
+
+    from aetrain.folder import check_new
+    from aetrain.logs import logged_to
+    from aetrain.tasks import run_task
+
+    now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
+    folder = Path(folder) if folder is not None else Path("outputs", config.model.name, now)
+    check_new(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with logged_to(folder):
+        run_task(config, folder, [])
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return Result(folder, result["status"], result["metrics"])
+
+
+def load(run: str | Path, device: str = "cpu") -> Autoencoder:
+    """The model of a run's folder, with the weights that were tested, or of a checkpoint, in evaluation mode. The data
+    set is not needed, nothing of the folder is run. Raises a UserError, one line."""
+    from aetrain.training.loading import load_model
+
+    return load_model(Path(run), device)

@@ -1,0 +1,51 @@
+"""Whether a run may write into a folder. Imports no torch: it is asked before the first byte is written."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from aetrain.errors import UserError
+
+MARK = ".lock"  # what every run leaves, and no other tool under this name beside a config.yaml
+FOLDERS = ("checkpoints", "grids", ".hydra")
+FILES = (MARK, "config.yaml", "metrics.jsonl", "result.json", "aetrain.log", "events.out.tfevents.*")
+
+
+def check_new(folder: Path) -> None:
+    """Raise a UserError unless the folder is new, empty, or that of a run which came to no checkpoint."""
+    if not folder.is_dir():
+        return
+    if (folder / "checkpoints" / "last.pt").exists() or ((folder / "result.json").exists() and _is_ours(folder)):
+        raise UserError(f"{folder}: a run is there; continue it with aetrain resume={folder} or give another folder")
+    if any(folder.iterdir()) and not _is_ours(folder):
+        raise UserError(f"{folder}: not empty, and not a run's; give a new folder, as in hydra.run.dir={folder}/new")
+    check_links(folder)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a run of aetrain has begun there."""
+    names = {path.name for path in folder.iterdir()}
+    return MARK in names or names <= {".hydra", "aetrain.log"}
+
+
+def check_links(folder: Path) -> None:
+    """Raise a UserError where something that a run writes to or deletes is a link or of another kind: what it points to
+    would be overwritten, in a folder that may be someone else's."""
+    for name in FOLDERS:
+        _check(folder / name, stat.S_ISDIR)
+    for pattern in FILES:
+        for path in folder.glob(pattern):
+            _check(path, stat.S_ISREG)
+    for path in (path for name in FOLDERS if (folder / name).is_dir() for path in (folder / name).iterdir()):
+        _check(path, stat.S_ISREG)
+
+
+def _check(path: Path, is_kind) -> None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return
+    if not is_kind(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink > 1):
+        what = "a link" if stat.S_ISLNK(status.st_mode) or status.st_nlink > 1 else "something else than a run leaves"
+        raise UserError(f"{path}: refused, it is {what}; nothing was written")

@@ -1,0 +1,52 @@
+"""A trained model, from its run folder alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aetrain import models
+from aetrain.config import stored
+from aetrain.config.schema import Config
+from aetrain.data.card import card, train_size
+from aetrain.data.facts import Facts
+from aetrain.errors import UserError
+from aetrain.models import Autoencoder
+from aetrain.training import checkpoint
+
+
+def load_model(run: Path, device: str = "cpu") -> Autoencoder:
+    """See aetrain.load."""
+    path = run if run.is_file() else run / "checkpoints" / f"{_tested(run)}.pt"
+    content = checkpoint.load(path, device)
+    config = stored.build(content["config"], str(path))
+    with torch.random.fork_rng(devices=[]):
+        try:
+            model = models.build(config.model, config.net, _facts(content, config)).to(device)
+            model.load_state_dict(content["model"])
+        except (ValueError, TypeError, RuntimeError, KeyError, AttributeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{path}: its weights do not fit its configuration ({reason})") from error
+    return model.eval()
+
+
+def _tested(run: Path) -> str:
+    """Which weights result.json says were tested; the last where there is no result."""
+    try:
+        result: Any = json.loads(stored.read_bytes(run / "result.json", stored.LARGEST))
+    except (UserError, ValueError, RecursionError):
+        return "last"
+    return "best" if isinstance(result, dict) and result.get("tested") == "best" else "last"
+
+
+def _facts(content: dict[str, Any], config: Config) -> Facts:
+    """What the model knew of its data. Checkpoints of 0.1 do not say: it was MNIST, and the mean image only chose where
+    the decoder's bias, which is loaded, began."""
+    if "facts" in content:
+        return Facts.of(content["facts"])
+    known = card(config.data)
+    mean, is_binary = torch.full(known.image_shape, 0.5), config.data.binarization != "none"
+    return Facts(known.image_shape, train_size(config.data), mean, known.n_classes, is_binary)
