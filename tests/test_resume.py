@@ -275,7 +275,7 @@ def test_an_override_that_would_make_it_another_run_is_refused(aetrain, override
 # --- signals and locks
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_run_with_a_checkpoint(aetrain, monkeypatch, number, code):
     assert aetrain(*LINE, "hydra.run.dir=reference")[0] == 0
     log_interval = loop.Training.log_interval
