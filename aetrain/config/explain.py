@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from omegaconf.errors import OmegaConfBaseException
 
+from aetrain.config.fields import names
 from aetrain.config.tables import GROUPS
 from aetrain.config.words import suggest
 
@@ -24,7 +25,7 @@ def explain(error: BaseException) -> str:
     if not isinstance(cause, OmegaConfBaseException):
         return text
     key, reason = cause.full_key or str(cause.key), " ".join(str(cause.msg or cause).split("\n")[0].split())
-    declared = getattr(cause.object_type, "__dataclass_fields__", None)
+    declared = names(cause.object_type)
     if declared is not None and str(cause.key) not in declared and f"'{cause.key}'" in reason:
         return unknown(key, [name for name in declared if name != "schedule"])
     number = re.search(r"could not be converted to (Integer|Float|Boolean)", reason)
@@ -64,5 +65,5 @@ def _owners(key: str, name: str) -> str:
     """Which options have a key that this one lacks: `model.beta` is typed for the vae more often than any other."""
     group = key.partition(".")[0]
     options = GROUPS.get(group, {}) if key.count(".") == 1 else {}
-    owners = [option for option, cls in options.items() if name in cls.__dataclass_fields__]
+    owners = [option for option, cls in options.items() if name in (names(cls) or ())]
     return f"; {name} belongs to {' and '.join(f'{group}={option}' for option in owners)}" if owners else ""

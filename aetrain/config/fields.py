@@ -46,6 +46,11 @@ def hparam(help: str, **limits: Any) -> Any:
     return setting(help, hparam=True, **limits)
 
 
+def names(cls: Any) -> list[str] | None:
+    """The keys that a dataclass declares; None for anything else. Its class variables are none."""
+    return [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else None
+
+
 def in_use(config: Any, field: dataclasses.Field) -> bool:
     """Whether the other values of `config` leave this field a meaning."""
     return all(getattr(config, key) in values for key, values in field.metadata.get("only_if", {}).items())

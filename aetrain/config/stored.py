@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from aetrain.config.fields import names
 from aetrain.config.schema import Config
 from aetrain.config.tables import GROUPS, TRAINER
 from aetrain.config.tree import check_ranges
@@ -75,7 +76,7 @@ def modern(tree: Any) -> dict[str, Any]:
     if "net" not in tree:
         arch = model.pop("arch", None)
         values = {key: model.pop(key, None) for key in ("hidden", "channels", "activation")}
-        declared = getattr(GROUPS["net"].get(arch) if isinstance(arch, str) else None, "__dataclass_fields__", {})
+        declared = names(GROUPS["net"].get(arch) if isinstance(arch, str) else None) or ()
         tree["net"] = {"name": arch} | {key: value for key, value in values.items() if key in declared}
         _rename(model, "weight_decay", "l2_weight")
         if isinstance(model.get("schedule"), dict):

@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from aetrain.config.explain import unknown
-from aetrain.config.fields import in_use, range_error
+from aetrain.config.fields import in_use, names, range_error
 from aetrain.config.words import show
 from aetrain.errors import UserError
 
@@ -55,7 +55,7 @@ def check_keys(node: Any, path: str = "") -> None:
     """Raise a UserError for a key that no dataclass declares: `+key=value` slips past Hydra's own check."""
     if not isinstance(node, DictConfig):
         return
-    declared = getattr(OmegaConf.get_type(node), "__dataclass_fields__", None)
+    declared = names(OmegaConf.get_type(node))
     for key in node:
         if declared is not None and key not in declared:
             raise UserError(unknown(f"{path}{key}", declared))
