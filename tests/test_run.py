@@ -170,3 +170,14 @@ def test_a_diverging_run_stops_names_the_step_and_keeps_its_checkpoint(aetrain):
     content = checkpoint.load(aetrain.folder / "run" / "checkpoints" / "last.pt")
     assert all(torch.isfinite(value).all() for value in content["model"].values())
     assert json.loads((aetrain.folder / "run" / "result.json").read_text())["status"] == "failed"
+
+
+def test_a_last_update_that_leaves_no_finite_loss_is_told(aetrain):
+    """Infinity once reached result.json's lists, and ended in a traceback; here it is the last step that diverges."""
+    words = ["data.limit=2000", "trainer.max_steps=3", "optimizer.lr=2", "device=cpu", "hydra.run.dir=run"]
+    code, _, err = aetrain(*words)
+    assert code == 1 and err.count("\n") == 1 and "diverged: test/loss is not finite after step 3" in err
+    result = json.loads((aetrain.folder / "run" / "result.json").read_text(), parse_constant=pytest.fail)
+    assert result["status"] == "failed"
+    again, _, err = aetrain("resume=run")
+    assert again == 1 and err.count("\n") == 1

@@ -100,6 +100,8 @@ class MovingAverage(nn.Module):
 
 
 def top_k(code: Tensor, k: int) -> Tensor:
-    """code with all but the k largest of each row set to 0 (Makhzani & Frey 2013, eq. 1). (B, D) -> (B, D)."""
-    threshold = code.topk(k, dim=1).values[:, -1:]
-    return torch.where(code >= threshold, code, 0.0)
+    """code with all but the k largest of each row set to 0 (Makhzani & Frey 2013, eq. 1). (B, D) -> (B, D).
+
+    By index: of activations that are equal, as many are in bf16, no more than k are kept."""
+    kept = code.topk(k, dim=1)
+    return torch.zeros_like(code).scatter(1, kept.indices, kept.values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -87,10 +88,16 @@ def started(config, folder: Path, overrides: list[str], splits: Splits, where: t
 
 
 def conclude(training: Training) -> dict[str, float]:
-    """Test a training that has come to its end and write result.json; returns the last metrics."""
+    """Test a training that has come to its end and write result.json; returns the last metrics. Raises RunFailed where
+    the last update has left no finite loss: the latch looks at steps, and there was no further one."""
     config, metrics = training.config, training.test()
+    if not math.isfinite(metrics["test/loss"]):
+        raise RunFailed(
+            f"diverged: test/loss is not finite after step {training.step} (optimizer.lr={config.optimizer.lr}); try a "
+            "smaller optimizer.lr or trainer.clip_norm=1"
+        )
     per_unit = {
-        name: [round(float(v), 6) for v in value]
+        name: [round(float(v), 6) if math.isfinite(v) else None for v in value]
         for name, value in training.tested.diagnostics.items()
         if value.shape == (config.model.latent_dim,)
     }

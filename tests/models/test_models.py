@@ -228,6 +228,25 @@ def test_dead_units_are_those_that_do_not_respond():
     assert found["dead_units"] == 3 and found["mean_activation"].item() == pytest.approx(code.mean().item())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_top_k_keeps_exactly_k_of_equal_activations(dtype):
+    from aetrain.models.sparse import top_k
+
+    code = torch.tensor([[1.0, 3.0, 1.0, 1.0, 2.0, 1.0], [5.0] * 6], dtype=dtype, requires_grad=True)
+    kept = top_k(code, 3)
+    assert kept.ne(0).sum(1).tolist() == [3, 3] and kept[0, [1, 4]].tolist() == [3.0, 2.0]
+    kept.sum().backward()
+    assert torch.equal(code.grad != 0, kept != 0)  # the gradient of what is kept, and of nothing else
+
+
+def test_one_layers_contraction_is_float32_under_autocast(images):
+    net = build("model=contractive", "model.latent_dim=30")
+    exact = net.contraction(images)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = net.contraction(images)
+    assert mixed.dtype == torch.float32 and torch.equal(mixed, exact)
+
+
 def test_top_k_keeps_the_k_largest_of_each_image(images):
     overrides = ["model=sparse", "model.penalty=topk", "model.code_activation=identity", "model.latent_dim=40"]
     net = build(*overrides, "model.k=7", "model.k_evaluation=11")
