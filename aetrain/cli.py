@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -31,6 +30,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aetrain import __version__, resume
+from aetrain.arguments import parse
 from aetrain.compose import check, check_typed, composed, given_keys, register, without_hydra
 from aetrain.config.conf import CONF
 from aetrain.config.explain import explain
@@ -77,11 +77,8 @@ def _run(argv: list[str]) -> None:
         return
     if argv and argv[0] in TASKS:  # a verb
         argv = [f"task={argv[0]}", *argv[1:]]
-    parser = get_args_parser()
-    parser.error = _refuse  # type: ignore[method-assign]
-    args = parser.parse_args(argv)
-    if args.experimental_rerun is not None:
-        raise UserError("--experimental-rerun: refused, it unpickles a file and so runs whatever that file says")
+    args = parse(argv)
+    argv = [*args.flags(), *args.overrides]
     register()
     if args.help:
         from aetrain.config.help import page
@@ -99,9 +96,8 @@ def _run(argv: list[str]) -> None:
         return
     resumed = resume.arguments(args.overrides)
     if resumed and resumed.is_sweep:
-        flags = [word for word in argv if word not in args.overrides]
         args.overrides = [*resumed.restored, *resumed.further]
-        argv = [*flags, *([] if args.multirun else ["--multirun"]), *args.overrides]
+        argv = [*args.flags(), *([] if args.multirun else ["--multirun"]), *args.overrides]
     if args.multirun and resumed and not resumed.is_sweep:
         raise UserError(f"resume={resumed.folder}: a single run; leave out --multirun")
     if args.multirun or (resumed and resumed.is_sweep):
@@ -159,10 +155,6 @@ def _check_search(args) -> None:
     check_metric(tree, swept)
     if tree.data.val_size == 0:
         raise UserError(f"{foreign[0]}: chooses by the validation images, and data.val_size=0 leaves none")
-
-
-def _refuse(message: str) -> None:
-    raise UserError(f"{message}; aetrain --help shows the usage")
 
 
 def member_name(overrides: Sequence[str]) -> str:
