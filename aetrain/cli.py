@@ -6,13 +6,13 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
 from aetrain import __version__, api, jobs, resume
+from aetrain.arguments import Arguments, parse
 from aetrain.compose import (
     check,
     check_typed,
@@ -20,7 +20,6 @@ from aetrain.compose import (
     digested,
     given_keys,
     hydra_with,
-    register,
     without_hydra,
 )  # fmt: skip
 from aetrain.config.explain import explain
@@ -28,6 +27,7 @@ from aetrain.config.rules import check_metric
 from aetrain.config.tables import TASKS
 from aetrain.config.tree import typed
 from aetrain.errors import AetrainError, Interrupted, UserError
+from aetrain.hydra_parts import get_args_parser
 from aetrain.sweeps import report
 
 
@@ -61,12 +61,7 @@ def _run(argv: list[str]) -> None:
         return
     if argv and argv[0] in TASKS:  # a verb
         argv = [f"task={argv[0]}", *argv[1:]]
-    parser = get_args_parser()
-    parser.error = _refuse  # type: ignore[method-assign]
-    args = parser.parse_args(argv)
-    if args.experimental_rerun is not None:
-        raise UserError("--experimental-rerun: refused, it unpickles a file and so runs whatever that file says")
-    register()
+    args = parse(argv)
     if args.help:
         from aetrain.config.help import page
 
@@ -76,7 +71,7 @@ def _run(argv: list[str]) -> None:
         return
     shows_only = args.hydra_help or args.cfg or args.info or args.shell_completion
     if shows_only:
-        _show(args, argv)
+        _show(args)
         return
     if "task=report" in args.overrides:
         report.command(args.overrides, args.multirun)
@@ -97,7 +92,7 @@ def _run(argv: list[str]) -> None:
         jobs.run_single(check(without_hydra(config), args.overrides), config, context, args.overrides)
 
 
-def _sweep(args, resumed: resume.Resumed | None) -> None:
+def _sweep(args: Arguments, resumed: resume.Resumed | None) -> None:
     overrides = list(resumed.launch if resumed else args.overrides)
     if "hydra/launcher=submitit_slurm" in overrides and not shutil.which("srun"):
         raise UserError(
@@ -116,7 +111,7 @@ def _sweep(args, resumed: resume.Resumed | None) -> None:
         hydra.multirun(config_name=args.config_name or "config", task_function=job, overrides=overrides)
 
 
-def _check_search(args) -> None:
+def _check_search(args: Arguments) -> None:
     """For a sweeper other than ours, which starts trials without checking them: what can be said before the first."""
     foreign = [o for o in args.overrides if o.startswith("hydra/sweeper=") and not o.endswith(("=aetrain", "=basic"))]
     swept = swept_keys(args.overrides)
@@ -129,17 +124,13 @@ def _check_search(args) -> None:
         raise UserError(f"{foreign[0]}: chooses by the validation images, and data.val_size=0 leaves none")
 
 
-def _refuse(message: str) -> None:
-    raise UserError(f"{message}; aetrain --help shows the usage")
-
-
 def swept_keys(overrides: Sequence[str]) -> list[str]:
     """The keys of those overrides that have more than one value: a list of them, an interval, a choice, …"""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     return [override.key_or_group for override in parsed if override.is_sweep_override()]
 
 
-def _show(args, argv: Sequence[str]) -> None:
+def _show(args: Arguments) -> None:
     """What Hydra itself shows of a configuration, of its plugins or its help."""
     with hydra_with(args.config_dir) as hydra, digested():
         name = args.config_name or "config"

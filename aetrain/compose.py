@@ -40,16 +40,15 @@ def register() -> None:
 
 
 @contextmanager
-def hydra_with(config_dir: str | None = None, config_path: str | None = None) -> Iterator[Hydra]:
-    """Within: Hydra knows our configuration, and before it the folders of the user's own YAML."""
+def hydra_with(config_dir: str | None = None) -> Iterator[Hydra]:
+    """Within: Hydra knows our configuration, and before it a folder of the user's own YAML."""
     register()
     hydra.version.setbase("1.3")
     path = create_config_search_path(f"file://{CONF}")
-    for flag, folder in (("--config-path", config_path), ("--config-dir", config_dir)):
-        if folder and not Path(folder).is_dir():
-            raise UserError(f"{flag} {folder}: there is no such folder")
-        if folder:
-            path.prepend("command line", f"file://{os.path.abspath(folder)}")
+    if config_dir:
+        if not Path(config_dir).is_dir():
+            raise UserError(f"--config-dir {config_dir}: there is no such folder")
+        path.prepend("command line", f"file://{os.path.abspath(config_dir)}")
     GlobalHydra.instance().clear()
     try:
         yield Hydra.create_main_hydra2("aetrain", path)
@@ -57,12 +56,10 @@ def hydra_with(config_dir: str | None = None, config_path: str | None = None) ->
         GlobalHydra.instance().clear()
 
 
-def composed(
-    overrides: Sequence[str], config_dir: str | None = None, config_name: str | None = None,
-    config_path: str | None = None,
-) -> tuple[DictConfig, HydraContext]:  # fmt: skip
+def composed(overrides: Sequence[str], config_dir: str | None = None,
+             config_name: str | None = None) -> tuple[DictConfig, HydraContext]:  # fmt: skip
     """The configuration of these overrides, with Hydra's own part, and what a job of Hydra's needs besides."""
-    with hydra_with(config_dir, config_path) as hydra_:
+    with hydra_with(config_dir) as hydra_:
         with digested():
             config = hydra_.compose_config(config_name or "config", list(overrides), run_mode=RunMode.RUN,
                                            from_shell=False, with_log_configuration=False)  # fmt: skip

@@ -3,6 +3,6 @@
 # One search path for a run, a sweep, --help and --cfg: hydra.compose() knows neither --config-dir nor --config-path.
 from hydra._internal.callbacks import Callbacks  # run_job asks for them
 from hydra._internal.hydra import Hydra  # a sweep, --cfg and --info without Hydra's own argument parser
-from hydra._internal.utils import create_config_search_path
+from hydra._internal.utils import create_config_search_path, get_args_parser  # the latter for --hydra-help alone
 
-__all__ = ["Callbacks", "Hydra", "create_config_search_path"]
+__all__ = ["Callbacks", "Hydra", "create_config_search_path", "get_args_parser"]

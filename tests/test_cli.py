@@ -60,7 +60,7 @@ MISTAKES = [
     ("--config-dir /nonexistent", "/nonexistent", ""),
     ("--experimental-rerun x.pickle", "--experimental-rerun", ""),
     ("-m model=beta_vae model.beta=1,-1", "model.beta=-1", "at least 0"),
-    ("-m model=vae,aee", "model=aee", "'ae'"),
+    ("-m model=vae,aee", "model=aee", "choose from: ae"),
     ("device=cpu device.index=3", "device.index", "device.name=cuda"),
     ("net=conv net.channels=[8,8,8]", "net.channels", "divisible by 8"),
     ("net=conv net.hidden=[3]", "net.hidden", "choose from: name, channels, activation; hidden belongs to net=mlp"),
