@@ -194,9 +194,6 @@ def _value(kind: Any, value: Any, key: str) -> Any:
         return None if value is None else _value(int if isinstance(value, int) else float, value, key)
     if origin is list and isinstance(value, list) and len(value) <= LONGEST:
         return [_value(typing.get_args(kind)[0], element, key) for element in value]
-    if origin is dict and isinstance(value, dict) and len(value) <= LONGEST:
-        of_key, of_value = typing.get_args(kind)
-        return {_value(of_key, k, key): _value(of_value, v, key) for k, v in value.items()}
     if kind is bool and isinstance(value, bool):
         return value
     if kind is int and isinstance(value, int) and not isinstance(value, bool):

@@ -89,7 +89,9 @@ def content_sum(config: Array) -> str:
 
 def _names(config: Array, headers: dict[str, Header]) -> dict[str, tuple[str, str | None]]:
     """Part -> (name of its images, name of its labels or None)."""
-    given = dict(config.keys or {})
+    if bare := [pair for pair in config.keys or () if ":" not in pair]:
+        raise UserError(f"data.keys=[{bare[0]}]: say what it is, as in data.keys=[images:{bare[0]}]")
+    given = dict(pair.split(":", 1) for pair in config.keys or ())
     wanted = {key if key.partition("_")[0] in PARTS else f"train_{key}": name for key, name in given.items()}
     if unknown := [key for key in wanted if key not in USUAL]:
         raise UserError(
@@ -109,7 +111,7 @@ def _names(config: Array, headers: dict[str, Header]) -> dict[str, tuple[str, st
     if "train" not in names:
         raise UserError(
             f"{config.path}: which of its arrays are the images? It holds {_list(headers)}; give "
-            f"'data.keys={{images:{next(iter(headers), 'name')}}}'"
+            f"data.keys=[images:{next(iter(headers), 'name')}]"
         )
     return names
 

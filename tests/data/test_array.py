@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from aetrain.config import stored
 from aetrain.config.schema.data import Array
+from aetrain.config.tree import plain
 from aetrain.data import array, mnist
 from aetrain.data.card import card, content_sum, sizes
 from aetrain.data.load import load
 from aetrain.errors import UserError
-from tests.conftest import SMALL
+from tests.conftest import SMALL, compose
 from tests.data.test_mnist import read
 
 CPU = torch.device("cpu")
@@ -101,7 +103,7 @@ def test_ones_own_splits_are_disjoint_and_the_same_each_time(tmp_path):
         ({"images": grey()[0]}, r"has shape \(8, 10\)"),
         ({"images": np.zeros((5, 8, 8, 4), np.uint8)}, "1 or 3 channels"),
         ({"images": grey()[:0]}, "empty"),
-        ({"pixels": grey()}, r"data\.keys=\{images:pixels\}"),
+        ({"pixels": grey()}, r"data\.keys=\[images:pixels\]"),
         ({"train_images": grey(), "test_images": grey(height=9)}, "different shapes"),
     ],
 )  # fmt: skip
@@ -135,6 +137,14 @@ def test_more_than_fits_is_refused_before_it_is_read(tmp_path):
         archive.writestr("images.npy", header.getvalue())
     with pytest.raises(UserError, match="does not fit into memory"):
         array.load(config(tmp_path / "a.npz"))
+
+
+def test_arrays_of_any_name(tmp_path):
+    np.savez(tmp_path / "a.npz", foo=grey(), bar=np.arange(50) % 2)
+    words = ("data=array", f"data.path={tmp_path / 'a.npz'}", "data.keys=[images:foo,labels:bar]", "data.classes=[1]")
+    composed = compose(*words, "trainer.batch_size=4")
+    assert stored.build(plain(composed), "here") == composed
+    assert torch.equal(load(composed.data, CPU).test.labels, torch.zeros(2, dtype=torch.int64))
 
 
 def test_the_content_sum_is_of_the_content(tmp_path):

@@ -71,6 +71,6 @@ class Own(Unsplit):
 class Array(Own):
     """Images in a .npz or .npy file: (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or floats in [0, 1]."""
 
-    keys: Optional[dict[str, str]] = setting(
-        "what the arrays of a .npz are called, as in {images:x,labels:y} or {train_images:x,test_images:z}; null: "
+    keys: Optional[list[str]] = setting(
+        "what the arrays of a .npz are called, as in [images:x,labels:y] or [train_images:x,test_images:z]; null: "
         "found by the usual names")  # fmt: skip
