@@ -26,6 +26,7 @@ from aetrain.config.explain import explain
 from aetrain.config.rules import check_metric
 from aetrain.config.tables import TASKS
 from aetrain.config.tree import typed
+from aetrain.data.card import has_val
 from aetrain.errors import AetrainError, Interrupted, UserError
 from aetrain.hydra_parts import get_args_parser
 from aetrain.sweeps import report
@@ -120,7 +121,7 @@ def _check_search(args: Arguments) -> None:
     fixed = [override for override in args.overrides if given_keys([override])[0] not in swept]
     tree = check(without_hydra(composed(fixed, args.config_dir, args.config_name)[0]), fixed)
     check_metric(tree, swept)
-    if tree.data.val_size == 0:
+    if not has_val(tree.data):
         raise UserError(f"{foreign[0]}: chooses by the validation images, and data.val_size=0 leaves none")
 
 

@@ -96,7 +96,7 @@ _read = mnist.load
 
 @functools.cache  # a quarter of a small run's time is reading and checking the files
 def _parts(root):
-    return _read(MNIST("mnist", 0, None, "none", root))
+    return _read(MNIST(name="mnist", root=root))
 
 
 def _read_once(config):

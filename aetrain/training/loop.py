@@ -48,6 +48,11 @@ class Training:
             log.info("trainer.cuda_graph=true: there is no GPU here, steps run eagerly")
         self.optimizer = build_optimizer(config.optimizer, model, capturable=graphed, stacked=stacked)
         self.batches = Batches(splits.train, trainer.batch_size, config.seed, config.data.binarization == "dynamic")
+        if self.batches.size < trainer.batch_size:
+            log.info(
+                "trainer.batch_size=%d: the training split has %d images, and a batch takes them all",
+                trainer.batch_size, self.batches.size,
+            )  # fmt: skip
         self.total_steps = total_steps(config)
         self.scheduler = Scheduler(config, model, self.optimizer, self.total_steps)
         self.latch = Latch(device, skip=trainer.on_nonfinite == "skip")
@@ -257,7 +262,7 @@ class Training:
     def _images_per_second(self) -> float:
         step, since = self._mark
         self._mark = (self.step, now := time.perf_counter())
-        return (self.step - step) * self.config.trainer.batch_size / max(now - since, 1e-9)
+        return (self.step - step) * self.batches.size / max(now - since, 1e-9)
 
     # --- checkpoints
 

@@ -16,7 +16,7 @@ from tests.conftest import compose
 
 
 def read(root):
-    return mnist.load(MNIST("mnist", 0, None, "none", str(root)))
+    return mnist.load(MNIST(name="mnist", root=str(root)))
 
 
 @pytest.fixture
