@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aetrain import __version__, api, jobs, resume
@@ -68,6 +69,8 @@ def _run(argv: list[str]) -> None:
 
         words = [word for word in args.overrides if not word.startswith(("resume=", "run=", "sweep="))]
         config = without_hydra(composed(words, args.config_dir, args.config_name)[0])
+        for key in OmegaConf.missing_keys(config):  # what has no default is shown all the same
+            OmegaConf.update(config, key, "…")
         print(page(typed(config, given_keys(words))))
         return
     shows_only = args.hydra_help or args.cfg or args.info or args.shell_completion
