@@ -56,9 +56,14 @@ def fit(config, folder: Path, overrides: list[str], splits: Splits, where: torch
         try:
             training.fit()
             return training, conclude(training)
-        except (AetrainError, Interrupted) as error:
+        except AetrainError as error:
             write_off(training, error)
             raise
+        except Interrupted:
+            where = "the end" if training.is_concluded else f"step {training.step}"
+            interrupt = requests.interrupted(where, folder)
+            write_off(training, interrupt)
+            raise interrupt from None
 
 
 @contextmanager
@@ -102,14 +107,18 @@ def conclude(training: Training) -> dict[str, float]:
         if value.shape == training.model.code_shape
     }
     skipped = {"skipped_steps": training.skipped_steps()} if config.trainer.on_nonfinite == "skip" else {}
-    training.run.finish(training.step, "done", metrics, time.monotonic() - training.started,
-                        best=training.best_epoch(), tested=config.trainer.test, latent=per_unit,
-                        **skipped)  # fmt: skip
+    with training.requests.deferred():
+        training.run.finish(training.step, "done", metrics, time.monotonic() - training.started,
+                            best=training.best_epoch(), tested=config.trainer.test, latent=per_unit,
+                            **skipped)  # fmt: skip
+        training.is_concluded = True
     return metrics
 
 
 def write_off(training: Training, error: AetrainError | Interrupted) -> None:
     """result.json of a training that has not come to its end."""
+    if training.is_concluded:
+        return
     status = "interrupted" if isinstance(error, Interrupted) else "failed"
     seconds = time.monotonic() - training.started
     with suppress(OSError):  # a full disk may be the very reason
