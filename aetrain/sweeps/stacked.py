@@ -26,7 +26,17 @@ from aetrain.errors import AetrainError, Interrupted
 from aetrain.sweeps import report
 from aetrain.sweeps.groups import bytes_per_member, free_memory, portions, structure, why_alone
 from aetrain.sweeps.launcher import Launched
-from aetrain.tasks.train import conclude, explained, is_done, load_state, objective, started, tell, write_off
+from aetrain.tasks.train import (
+    conclude,
+    explained,
+    is_done,
+    is_done_for_good,
+    load_state,
+    objective,
+    started,
+    tell,
+    write_off,
+)
 from aetrain.training.loop import Training
 from aetrain.training.signals import listening
 from aetrain.training.stacking import Stack
@@ -83,9 +93,9 @@ def _checked(member: Launched) -> Any:
 
 def _next_step(config: Any, folder: Path) -> int | None:
     """Where a member goes on; None for one that has nothing to do, or whose checkpoint is refused: it will say so."""
-    if not (folder / LAST).is_file():
-        return 0
     try:
+        if not (folder / LAST).is_file():
+            return None if is_done_for_good(config, folder) else 0
         state = load_state(config, folder)
     except AetrainError:
         return None

@@ -12,7 +12,7 @@ from aetrain.data.load import load
 from aetrain.data.split import Splits
 from aetrain.evaluation.classifier import Classifier, encoded, error_percent, softmax_regression
 from aetrain.models import Autoencoder
-from aetrain.tasks.stages import stage_config, stages
+from aetrain.tasks.stages import done, stage_config, stages
 from aetrain.training.fine_tuning import fine_tune, fine_tune_lbfgs
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,8 @@ def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> fl
     """Stage by stage: an autoencoder on the images, one on its codes, and so on; softmax regression on the last code;
     fine-tuning through all of it. Returns the last test error in percent."""
     task = config.task
+    if resumed and (metrics := done(config, folder)) is not None:
+        return _objective(metrics)
     with stages(config, folder, resumed) as stage_by_stage, stage_by_stage.writing(overrides) as metrics:
         splits = load(config.data, stage_by_stage.where)
         encoders: list[Autoencoder] = []
@@ -40,6 +42,10 @@ def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> fl
         if task.fine_tune:
             metrics["fine_tuned/test_error"] = _fine_tuned(config, Classifier(encoders, head), splits)
     log.info("%s\n%s", table(f"test split, {len(splits.test):,} images:", metrics), folder)
+    return _objective(metrics)
+
+
+def _objective(metrics: dict[str, float]) -> float:
     return metrics.get("fine_tuned/test_error", metrics["softmax/test_error"])
 
 

@@ -16,13 +16,15 @@ from aetrain.evaluation.nll import importance_nll
 from aetrain.evaluation.pca import PCA, gaussian_log_likelihood, linear_elbo, place
 from aetrain.evaluation.terms import evaluate
 from aetrain.models import Autoencoder
-from aetrain.tasks.stages import stage_config, stages
+from aetrain.tasks.stages import done, stage_config, stages
 
 log = logging.getLogger(__name__)
 
 
 def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> None:
     """For every size of the code: the closed form's numbers, and with task.train those of a training beside them."""
+    if resumed and done(config, folder) is not None:
+        return
     with stages(config, folder, resumed) as stage_by_stage, stage_by_stage.writing(overrides) as metrics:
         splits = load(config.data, stage_by_stage.where)
         pca = PCA.of(splits.train)

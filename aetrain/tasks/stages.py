@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +12,7 @@ from typing import Any
 
 from aetrain import device
 from aetrain.config.schema.task import Train
+from aetrain.config.tree import config_hash
 from aetrain.data.split import Splits
 from aetrain.errors import AetrainError, Interrupted
 from aetrain.models import Autoencoder
@@ -19,6 +20,8 @@ from aetrain.run import Run
 from aetrain.tasks import train
 from aetrain.training.loading import load_model
 from aetrain.training.signals import Requests, listening
+
+log = logging.getLogger(__name__)
 
 
 def stage_config(config, **model_values: Any):
@@ -43,8 +46,7 @@ class Stages:
         started = self.resumed and (folder / "checkpoints" / "last.pt").exists()
         state = train.load_state(config, folder) if started else None
         if state and train.is_done(config, folder, state):
-            metrics = json.loads((folder / "result.json").read_text())["metrics"]
-            return load_model(folder, str(self.where)), metrics
+            return load_model(folder, str(self.where)), train.result(folder)["metrics"]
         training, metrics = train.fit(config, folder, [], splits, self.where, self.requests, state)
         return training.model, metrics
 
@@ -68,6 +70,15 @@ class Stages:
 
     def _seconds(self) -> float:
         return time.monotonic() - self._started
+
+
+def done(config, folder: Path) -> dict[str, float] | None:
+    """The metrics of a task that has come to its end with this configuration: it stays done."""
+    found = train.result(folder)
+    if found["status"] != "done" or found.get("config_hash") != config_hash(config):
+        return None
+    log.info("nothing to do: %s is done", folder)
+    return found["metrics"]
 
 
 @contextmanager

@@ -251,24 +251,25 @@ class Training:
 
     def check_finite(self) -> None:
         """Raise RunFailed if the latch has closed."""
+        first_bad = int(self.latch.first_bad)
+        if first_bad >= 0 and not self.latch.skip:
+            bad = self.latch.bad_values.tolist()
+            names = [*self.model_terms(), "the gradient's norm"]
+            name = next(name for name, is_bad in zip(names, bad, strict=False) if is_bad)
+            # A stack has one update for all: it cannot leave out a member's.
+            since = "its weights are worthless" if self.stacked else "no update was made"
+            raise RunFailed(
+                f"diverged: {name} was not finite at step {self.first_step + first_bad + 1} (optimizer.lr="
+                f"{self.config.optimizer.lr}, device.precision={self.config.device.precision}); {since} from there on; "
+                "try a smaller optimizer.lr, trainer.clip_norm=1 or device.precision=fp32. "
+                f"The state before it: {self.run.folder}/checkpoints/last.pt"
+            )
         scaler = self.precision.scaler
         if scaler and scaler.get_scale() < SMALLEST_SCALE:
             raise RunFailed(
                 f"diverged: the gradients overflow fp16 at every scale (step {self.step}); try device.precision=bf16 "
                 "or a smaller optimizer.lr"
             )
-        first_bad = int(self.latch.first_bad)
-        if first_bad < 0 or self.latch.skip:
-            return
-        bad = self.latch.bad_values.tolist()
-        names = [*self.model_terms(), "the gradient's norm"]
-        name = next(name for name, is_bad in zip(names, bad, strict=False) if is_bad)
-        raise RunFailed(
-            f"diverged: {name} was not finite at step {self.first_step + first_bad + 1} (optimizer.lr="
-            f"{self.config.optimizer.lr}, device.precision={self.config.device.precision}); no update was made from "
-            "there on; try a smaller optimizer.lr, trainer.clip_norm=1 or device.precision=fp32. "
-            f"The state before it: {self.run.folder}/checkpoints/last.pt"
-        )
 
     def skipped_steps(self) -> int:
         """Steps that trainer.on_nonfinite=skip has left out."""
