@@ -28,10 +28,12 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from aetrain import __version__, resume
 from aetrain.arguments import parse
 from aetrain.compose import check, check_typed, composed, given_keys, register, without_hydra
+from aetrain.config.command import check_words
 from aetrain.config.conf import CONF
 from aetrain.config.explain import explain
 from aetrain.config.rules import check_metric
@@ -53,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         _run(argv)
-    except (HydraException, OmegaConfBaseException) as error:
-        return _report(explain(error), 2)
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        return _report(explain(error, argv), 2)
     except AetrainError as error:
         return _report(str(error), error.exit_code)
     except SystemExit as exit:  # Hydra's way to end after --help and the like
@@ -67,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(message: str, code: int) -> int:
+    message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
     print(f"aetrain: error: {message}" if code in (1, 2) else f"aetrain: {message}", file=sys.stderr)
     return code
 
@@ -79,6 +82,7 @@ def _run(argv: list[str]) -> None:
         argv = [f"task={argv[0]}", *argv[1:]]
     args = parse(argv)
     argv = [*args.flags(), *args.overrides]
+    check_words(args.overrides, args.multirun)
     register()
     if args.help:
         from aetrain.config.help import page
@@ -132,7 +136,7 @@ def _run_single(args, job: Job) -> None:
     config, context = composed(args.overrides, args.config_dir, args.config_name)
     if config.hydra.mode == RunMode.MULTIRUN:
         raise UserError("hydra.mode=MULTIRUN: a sweep is asked for with --multirun")
-    check(without_hydra(config), job.given)
+    check(config, job.given)
     check_new(Path(str(config.hydra.run.dir)))
     config.hydra.mode = RunMode.RUN
     context.callbacks.on_run_start(config=config, config_name=args.config_name)

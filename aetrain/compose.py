@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import hydra
+from hydra import version
 from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
+from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from hydra.types import HydraContext
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from aetrain.config import own
+from aetrain.config.command import CHDIR
 from aetrain.config.conf import CONF
+from aetrain.config.own import undecodable
 from aetrain.config.rules import check_metric, check_objective, check_run
 from aetrain.config.schema import Config
 from aetrain.config.tables import GROUPS, MODELS, TRAINER
 from aetrain.config.tree import typed
 from aetrain.device import check_device
 from aetrain.errors import UserError
+
+PROVIDER = "aetrain-packages"  # of the defaults of installed packages on Hydra's search path
 
 
 @functools.cache  # once per process
@@ -42,17 +53,35 @@ def composed(
 
     config_dir: a folder of the user's own YAML."""
     register()
-    if config_dir and not os.path.isdir(config_dir):
-        raise UserError(f"--config-dir {config_dir}: there is no such folder")
-    searched = [f"hydra.searchpath=[{os.path.abspath(config_dir)}]"] if config_dir else []
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+    with _initialized(config_dir):
         try:
-            config = hydra.compose(config_name or "config", [*overrides, *searched], return_hydra_config=True)
+            config = hydra.compose(config_name or "config", list(overrides), return_hydra_config=True)
         except (ValueError, AssertionError, TypeError) as error:
             if isinstance(error, HydraException | OmegaConfBaseException):
                 raise
+            if isinstance(error, UnicodeDecodeError) and (path := undecodable([config_dir] if config_dir else [])):
+                raise UserError(f"{path}: not UTF-8; save it as UTF-8") from error
             raise UserError(" ".join(str(error).split())) from error  # an override that Hydra cannot digest
         return config, HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
+
+
+@contextmanager
+def _initialized(config_dir: str | None) -> Iterator[None]:
+    """Within: Hydra composes from our defaults and from this folder of the user's own, as hydra.main does. An override
+    of hydra.searchpath, whose grammar does not take every name, stays the user's."""
+    path = create_config_search_path(str(CONF))
+    if config_dir is not None:
+        if not os.path.isdir(config_dir):
+            raise UserError(f"--config-dir {config_dir}: there is no such folder")
+        path.prepend("command-line", f"file://{os.path.abspath(config_dir)}", SearchPathQuery("schema", None))
+    before = get_gh_backup()
+    GlobalHydra.instance().clear()
+    version.setbase("1.3")
+    Hydra.create_main_hydra2(task_name="aetrain", config_search_path=path)
+    try:
+        yield
+    finally:
+        restore_gh_from_backup(before)
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
@@ -64,10 +93,27 @@ def without_hydra(config: DictConfig) -> DictConfig:
 
 
 def check(config: DictConfig, overrides: Sequence[str]):
-    """The typed configuration of a composed one. Raises what the user can mend, before anything is written."""
-    tree = typed(config, given_keys(overrides))
+    """The typed configuration of a composed one, with or without Hydra's part. Raises what the user can mend, before
+    anything is written."""
+    sources: dict[str, str] = {}
+    if "hydra" in config:
+        if config.hydra.job.chdir:
+            raise UserError(CHDIR.format("hydra.job.chdir=true"))
+        sources, config = own_keys(config.hydra), without_hydra(config)
+    if OmegaConf.get_type(config) is not Config:
+        raise UserError("the file that -cn names does not build on ours; begin it with 'defaults: [config, _self_]'")
+    tree = typed(config, given_keys(overrides), sources, overrides)
     check_typed(tree)
     return tree
+
+
+def own_keys(hydra_config: DictConfig) -> dict[str, str]:
+    """The dotted keys that the user's own YAML sets, with the file of each. hydra_config: Hydra's part."""
+    runtime, ours = hydra_config.runtime, {"hydra", "main", "schema", PROVIDER}
+    folders = [source.path for source in runtime.config_sources
+               if source.schema == "file" and source.provider not in ours]  # fmt: skip
+    found = own.files(folders, runtime.choices.get("experiment"), hydra_config.job.config_name)
+    return {key: str(path) for path in found for key in own.keys(path, path.parent)}
 
 
 def check_typed(tree) -> None:

@@ -70,7 +70,7 @@ class AetrainSweeper(BasicSweeper):
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose every member, as Hydra does here too, and check its values."""
-        from aetrain.compose import check, given_keys, without_hydra
+        from aetrain.compose import check, given_keys
         from aetrain.config.rules import check_metric
 
         members = [set(overrides) for chunk in self.overrides for overrides in chunk]
@@ -79,7 +79,7 @@ class AetrainSweeper(BasicSweeper):
             for overrides in batch:
                 config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
                 self.launcher.composed[tuple(overrides)] = config
-                check_metric(check(without_hydra(config), [o for o in overrides if not o.startswith("hydra.")]), swept)
+                check_metric(check(config, [o for o in overrides if not o.startswith("hydra.")]), swept)
         except Exception:
             self._folders.leave_nothing()
             raise
