@@ -6,6 +6,7 @@ leaves nothing behind. The members of a sweep are checked by hydra_plugins/aetra
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -36,12 +37,14 @@ from aetrain.compose import check, check_typed, composed, given_keys, register, 
 from aetrain.config.command import check_words
 from aetrain.config.conf import CONF
 from aetrain.config.explain import explain
+from aetrain.config.own import undecodable
 from aetrain.config.rules import check_metric
 from aetrain.config.tables import TASKS
-from aetrain.config.tree import typed
+from aetrain.config.tree import plain, typed
 from aetrain.errors import AetrainError, Interrupted, UserError
 from aetrain.folder import check_links, check_new
 from aetrain.logs import logged_to
+from aetrain.surroundings import open_closed_streams, reader_may_leave
 from aetrain.sweeps import report
 
 log = logging.getLogger("aetrain")
@@ -53,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: 0 done, 1 the run failed, 2 the user's mistake, 130 and 143
     after SIGINT and SIGTERM. A bug raises."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    open_closed_streams()
     try:
         _run(argv)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
@@ -65,6 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(str(interrupt), interrupt.exit_code)
     except KeyboardInterrupt:
         return _report("stopped at once", 130)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = max(Path(str(error.filename)).parts, key=len)
+        return _report(f"{name[:20]}…: a name of {len(name)} characters, which the file system does not take", 2)
+    finally:
+        with reader_may_leave():
+            pass
     return 0
 
 
@@ -83,17 +95,24 @@ def _run(argv: list[str]) -> None:
     args = parse(argv)
     argv = [*args.flags(), *args.overrides]
     check_words(args.overrides, args.multirun)
+    if args.config_dir is not None and not os.path.isdir(args.config_dir):
+        raise UserError(f"--config-dir {args.config_dir}: there is no such folder")
     register()
     if args.help:
         from aetrain.config.help import page
 
         words = [word for word in args.overrides if not word.startswith(("resume=", "run=", "sweep="))]
         config = without_hydra(composed(words, args.config_dir, args.config_name)[0])
-        print(page(typed(config, given_keys(words))))
+        with reader_may_leave():
+            print(page(typed(config, given_keys(words))))
+        return
+    if args.cfg and (resumed := resume.arguments(args.overrides)):
+        _show(resumed)
         return
     shows_only = args.hydra_help or args.cfg or args.info or args.shell_completion
     if shows_only:
-        _hydra_main(argv, Job())
+        with reader_may_leave():
+            _hydra_main(argv, Job())
         return
     if "task=report" in args.overrides:
         report.command(args.overrides, args.multirun)
@@ -117,6 +136,17 @@ def _run(argv: list[str]) -> None:
         _resume_run(resumed)
         return
     _run_single(args, Job(given=args.overrides))
+
+
+def _show(resumed: resume.Resumed) -> None:
+    """For --cfg: the configuration with which the run would go on."""
+    if resumed.is_sweep:
+        raise UserError(
+            f"resume={resumed.folder}: a sweep; show one of its members, as in resume={resumed.folder}/<member>"
+        )
+    check_typed(resumed.config)
+    with reader_may_leave():
+        print(OmegaConf.to_yaml(plain(resumed.config)))
 
 
 def _resume_run(resumed: resume.Resumed) -> None:
@@ -294,13 +324,19 @@ def _folder_errors(job: Job) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RecursionError) as error:
-        if job.started or isinstance(error, HydraException | OmegaConfBaseException):
+        if job.started or isinstance(error, HydraException | OmegaConfBaseException | YAMLError | BrokenPipeError):
+            raise
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
             raise
         if isinstance(error, OSError):
             raise UserError(
                 f"{error.filename}: the folder cannot be made ({error.strerror}); choose another with hydra.run.dir=… "
                 "or hydra.sweep.dir=…"
             ) from error
+        if isinstance(error, UnicodeDecodeError):
+            raise UserError(undecodable(error, sys.argv)) from error
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
         raise UserError(" ".join(str(error).split())) from error
 
 

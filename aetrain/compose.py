@@ -24,7 +24,6 @@ from omegaconf.errors import OmegaConfBaseException
 from aetrain.config import own
 from aetrain.config.command import CHDIR
 from aetrain.config.conf import CONF
-from aetrain.config.own import undecodable
 from aetrain.config.rules import check_metric, check_objective, check_run
 from aetrain.config.schema import Config
 from aetrain.config.tables import GROUPS, MODELS, TRAINER
@@ -53,14 +52,16 @@ def composed(
 
     config_dir: a folder of the user's own YAML."""
     register()
+    if config_dir is not None and not os.path.isdir(config_dir):
+        raise UserError(f"--config-dir {config_dir}: there is no such folder")
     with _initialized(config_dir):
         try:
             config = hydra.compose(config_name or "config", list(overrides), return_hydra_config=True)
         except (ValueError, AssertionError, TypeError) as error:
             if isinstance(error, HydraException | OmegaConfBaseException):
                 raise
-            if isinstance(error, UnicodeDecodeError) and (path := undecodable([config_dir] if config_dir else [])):
-                raise UserError(f"{path}: not UTF-8; save it as UTF-8") from error
+            if isinstance(error, UnicodeDecodeError):
+                raise UserError(own.undecodable(error, [config_dir or "", *overrides])) from error
             raise UserError(" ".join(str(error).split())) from error  # an override that Hydra cannot digest
         return config, HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
 
@@ -71,8 +72,6 @@ def _initialized(config_dir: str | None) -> Iterator[None]:
     of hydra.searchpath, whose grammar does not take every name, stays the user's."""
     path = create_config_search_path(str(CONF))
     if config_dir is not None:
-        if not os.path.isdir(config_dir):
-            raise UserError(f"--config-dir {config_dir}: there is no such folder")
         path.prepend("command-line", f"file://{os.path.abspath(config_dir)}", SearchPathQuery("schema", None))
     before = get_gh_backup()
     GlobalHydra.instance().clear()

@@ -256,7 +256,7 @@ def test_a_run_killed_in_its_test_gets_its_result(aetrain, monkeypatch):
         ("seed=1", "start a new run"),
         ("trainer.batch_size=10", "start a new run"),
         ("optimizer.schedule.kind=cosine", "start a new run"),
-        ("model.betta=2", "did you mean"),
+        ("model.betta=2", "another run"),
         ("hydra.run.dir=elsewhere", ""),
         ("+hydra.callbacks.x._target_=os.system", ""),
         ("trainer.epochs=0", "at least 1"),

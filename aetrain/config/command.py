@@ -8,6 +8,8 @@ import shlex
 import typing
 from collections.abc import Sequence
 
+import yaml
+
 from aetrain.config.synonyms import SYNONYMS
 from aetrain.config.tables import GROUPS, TASKS, TRAINER
 from aetrain.config.typos import NO, PATHS, expected, is_key, is_text, kinds, leaves, meant, no_option, options
@@ -41,6 +43,8 @@ def check_words(words: Sequence[str], multirun: bool = False) -> None:
                 raise UserError(f"{word}: a schedule has several keys; did you mean {meaning}?")
         elif key == "hydra.job.chdir" and value.lower() not in NO:
             raise UserError(CHDIR.format(word))
+        elif key == "hydra.searchpath":
+            _check_searched(word, value)
         elif re.match(r"[\"']~(/|$)", value):
             raise UserError(
                 f"{word}: ~ is not expanded here; did you mean {quoted(key, value.strip(chr(34) + chr(39)))}?"
@@ -48,6 +52,18 @@ def check_words(words: Sequence[str], multirun: bool = False) -> None:
 
 
 CHDIR = "{}: refused, paths on the command line are seen from the working folder, which stays; leave it out"
+
+
+def _check_searched(word: str, value: str) -> None:
+    """Hydra only warns of a folder that is not there, and then misses what is in it."""
+    try:
+        folders = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return
+    for folder in folders if isinstance(folders, list) else ():
+        path = str(folder).removeprefix("file://")
+        if "://" not in path and not os.path.isdir(path):
+            raise UserError(f"{word}: there is no folder {path}")
 
 
 def _check_removal(word: str, key: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import yaml
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
@@ -29,7 +28,9 @@ def explain(error: BaseException, words: Sequence[str] = ()) -> str:
         return _missing(str(missing), getattr(error, "options", None), text)
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     if isinstance(cause, OmegaConfBaseException):
-        return _of_value(cause, text, words)
+        where = _place(text) if not _value(str(cause.full_key), words) else ""
+        told = _of_value(cause, text, words)
+        return where + re.sub(r"=…\?$", "?", told) if where and not told.startswith(where) else told
     return _of_composition(text, words)
 
 
@@ -152,10 +153,10 @@ def unknown(key: str, siblings: Iterable[str], words: Sequence[str] = ()) -> str
     if "/" in key and not key.startswith("hydra/"):
         key = key.replace("/", ".")
     if key == "experiment":
-        chosen = value or "…"
+        files = " or ".join(f"experiment/{name}.yaml" for name in value.split(",") if name) or "its file"
         return (
-            f"experiment={chosen}: its file does not say where its values belong; write '# @package _global_' as the "
-            f"first line of experiment/{Path(chosen).stem or '…'}.yaml"
+            f"experiment={value or '…'}: does not say where its values belong; write '# @package _global_' as the "
+            f"first line of {files}"
         )
     if key in MOVED:
         place = MOVED[key]
@@ -163,6 +164,8 @@ def unknown(key: str, siblings: Iterable[str], words: Sequence[str] = ()) -> str
         return f"{told}: it is now {place}{example}"
     if key.endswith("schedule.gamma") or re.search(r"\.schedule\.\w+\.gamma$", key):
         return f"{told}: it is now {key.removesuffix('gamma')}factor"
+    if is_key(key) and not key.startswith("hydra"):
+        return "the file that -cn names does not build on ours; begin it with 'defaults: [config, _self_]'"
     if near := meant(key, value, words, siblings):
         return f"{told}: did you mean {near}?"
     return f"{told}: {suggest(key.rpartition('.')[2], siblings)}" if siblings else told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,10 @@ def _flat(tree: dict[Any, Any], path: str = "") -> list[str]:
     ]
 
 
-def undecodable(folders: Iterable[str]) -> Path | None:
-    """A YAML file that is not UTF-8."""
-    for path in (path for folder in folders for path in sorted(Path(folder).rglob("*.yaml"))):
-        try:
-            path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            return path
-        except OSError:
-            continue
-    return None
+def undecodable(error: UnicodeDecodeError, words: Iterable[str]) -> str:
+    """The line about a YAML file that is not UTF-8, in a folder that the command line names."""
+    folders = [folder for word in words for folder in (word, word.partition("=")[2]) if os.path.isdir(folder)]
+    for path in (path for folder in folders for path in Path(folder).glob("**/*.yaml") if path.is_file()):
+        if error.object in path.read_bytes():
+            return f"{path}: not UTF-8; save it as UTF-8"
+    return "a file of your YAML is not UTF-8; save it as UTF-8"
