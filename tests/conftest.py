@@ -11,15 +11,15 @@ import hydra
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
 
 from aetrain import compose as composing
 from aetrain import models
-from aetrain.cli import check, main, member_name
+from aetrain.cli import check, main
 from aetrain.config.conf import CONF
 from aetrain.config.schema.data import MNIST
 from aetrain.data import mnist
 from aetrain.data.facts import Facts
+from aetrain.data.split import Split
 
 SMALL = ["data.limit=300", "trainer.batch_size=50", "trainer.log_every=2", "trainer.max_steps=6", "device=cpu"]
 
@@ -55,7 +55,6 @@ def environment(tmp_path_factory):
 def compose(*overrides: str):
     """The typed configuration of a command line."""
     composing.register()
-    OmegaConf.register_new_resolver("aetrain.member", member_name, replace=True)
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return check(hydra.compose("config", overrides=list(overrides)), overrides)
@@ -70,6 +69,11 @@ def build(*overrides: str, image_shape=(1, 28, 28), seed: int = 0):
     torch.manual_seed(seed)
     config = compose(*overrides)
     return models.build(config.model, config.net, facts(image_shape))
+
+
+def unlabelled(images: torch.Tensor) -> Split:
+    """A split of images whose labels are all 0."""
+    return Split(images, torch.zeros(len(images), dtype=torch.int64))
 
 
 @pytest.fixture
@@ -92,7 +96,7 @@ _read = mnist.load
 
 @functools.cache  # a quarter of a small run's time is reading and checking the files
 def _parts(root):
-    return _read(MNIST("mnist", 0, None, "none", root))
+    return _read(MNIST(name="mnist", root=root))
 
 
 def _read_once(config):

@@ -14,15 +14,21 @@ from aetrain.config.schema import Config
 from aetrain.config.schema.model.vae import VAE
 from aetrain.config.schema.schedule import Schedule
 from aetrain.config.tables import TASKS
-from aetrain.data.card import card, train_size
+from aetrain.data.card import card, has_val, sizes, train_size
 from aetrain.errors import UserError
 from aetrain.training.schedules import factor
 
 
 def total_steps(config: Config) -> int:
     """Optimizer steps of a whole run."""
-    steps = config.trainer.epochs * (train_size(config.data) // config.trainer.batch_size)
+    steps = config.trainer.epochs * (train_size(config.data) // batch_size(config))
     return steps if config.trainer.max_steps is None else min(steps, config.trainer.max_steps)
+
+
+def batch_size(config: Config) -> int:
+    """Images in a training step. A batch that is larger than the training split takes all of it; check_run refuses
+    one but for the user's own data."""
+    return min(config.trainer.batch_size, train_size(config.data))
 
 
 def check_run(config: Config) -> None:
@@ -33,25 +39,20 @@ def check_run(config: Config) -> None:
             "in CXX, or leave trainer.compile out"
         )
     known = card(config.data)
-    total = known.train
-    if config.data.val_size >= total:
-        raise UserError(
-            f"data.val_size={config.data.val_size}: {config.data.name} has {total} training images and none would be "
-            "left; 10000 is usual"
-        )
-    if config.trainer.batch_size > (size := train_size(config.data)):
+    sizes(config.data)  # refuses what leaves nothing
+    if config.trainer.batch_size > (size := train_size(config.data)) and not known.is_own:
         raise UserError(
             f"trainer.batch_size={config.trainer.batch_size}: larger than the training split of {size} images; "
             f"give at most {size}"
         )
     config.net.check(known.image_shape)
     config.model.check(config.net)
-    if config.trainer.patience is not None and config.data.val_size == 0:
+    if config.trainer.patience is not None and not has_val(config.data):
         raise UserError(
             f"trainer.patience={config.trainer.patience}: early stopping needs validation images; "
             "give data.val_size=10000"
         )
-    if config.trainer.test == "best" and config.data.val_size == 0:
+    if config.trainer.test == "best" and not has_val(config.data):
         raise UserError(
             "trainer.test=best: the best weights are those of the lowest val/loss, which needs validation images; give "
             "data.val_size=10000"
@@ -79,6 +80,8 @@ def check_objective(config: Config) -> None:
             raise UserError(
                 f"net={config.net.name}: task=classify stacks layers on codes, which are no images; use linear or mlp"
             )
+        if not card(config.data).n_classes:
+            raise UserError(f"task=classify: data={config.data.name} has no labels here; choose data that have")
         for units in task.layers:
             dataclasses.replace(model, latent_dim=units)  # checks the model's values against this size
     if config.trainer.nll_samples and not isinstance(model, VAE):
@@ -109,7 +112,7 @@ def check_metric(config: Config, swept: Iterable[str] = ()) -> None:
     if not re.fullmatch(r"(train|val)/\w+", metric):
         reason = "the test split is for the end, not for choosing" if metric.startswith("test/") else "no such metric"
         raise UserError(f"{told}: {reason}; give one of the validation split, as in trainer.objective_metric=val/recon")
-    if metric.startswith("val/") and not config.data.val_size:
+    if metric.startswith("val/") and not has_val(config.data):
         raise UserError(f"{told}: needs validation images; give data.val_size=10000")
     declared = {f"model.{field.name}" for field in dataclasses.fields(config.model) if field.metadata.get("hparam")}
     # A likelihood in nats and the corruption of an input leave the losses comparable.

@@ -77,7 +77,7 @@ MODELS = Table(
     "model",
 )
 NETS = Table("nets", {"linear": net.Linear, "mlp": net.MLP, "conv": net.Conv}, "aetrain.nets", "net")
-SETS = Table("data", {"mnist": data.MNIST}, "aetrain.data", "data")
+SETS = Table("data", {"mnist": data.MNIST, "array": data.Array}, "aetrain.data", "data")
 OPTIMIZERS = dict.fromkeys(("adam", "adamw", "sgd"), optimizer.FirstOrder) | {"lbfgs": optimizer.LBFGS}
 TASKS = {
     "train": task.Train,

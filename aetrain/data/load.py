@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from aetrain.config.schema.data import Data
 from aetrain.config.tables import SETS
-from aetrain.data.card import card
+from aetrain.data.card import Card, card, kept_labels, sizes
 from aetrain.data.split import Split, Splits
 from aetrain.noise import mix
 
@@ -19,33 +20,62 @@ def load(config: Data, device: torch.device) -> Splits:
 
     The held-out images are the same for every seed, so that runs over seeds share their splits.
     """
-    parts = import_module(SETS.module(config.name)).load(config)  # {"train": Split, "test": Split}
-    train, test = (
-        Split(_binarize(parts[p].images, config.binarization, p), parts[p].labels) for p in ("train", "test")
-    )
-    # Held-out images of a set that is binarized anew for every batch are binarized once, as the test images are.
-    still = (
-        Split(_binarize(train.images, "static", "train"), train.labels) if config.binarization == "dynamic" else train
-    )
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(mix("validation split")))
-    is_held_out = torch.zeros(len(train), dtype=torch.bool)
-    is_held_out[order[: config.val_size]] = True
-    held_out, kept = is_held_out.nonzero().flatten(), (~is_held_out).nonzero().flatten()  # as sorted, 0.1 s sooner
-    indices = {"train": (train, kept), "val": (still, held_out), "test": (test, torch.arange(len(test)))}
+    source = import_module(SETS.module(config.name))
+    parts = source.load(config)  # {"train": Split, and "val" and "test" where the data have them}
+    if config.classes is not None:
+        parts = _of_classes(parts, config, source.card(config))
+    rows = held_out(parts, config)
     splits = {}
-    for name, (split, index) in indices.items():
-        index = index[: config.limit]
-        splits[name] = Split(split.images.index_select(0, index), split.labels.index_select(0, index)).to(device)
+    for name, (part, index) in rows.items():
+        split = parts[part].take(index[: config.limit])
+        # A set that is binarized anew for every batch is so in training alone: a split that changed with every
+        # evaluation would be none.
+        how = "static" if config.binarization == "dynamic" and name != "train" else config.binarization
+        splits[name] = _binarized(split, how, part, index[: config.limit], len(parts[part])).to(device)
     known = card(config)
-    return Splits(**splits, n_classes=known.n_classes, binary=config.binarization != "none", factors=known.factors)
+    binary = known.binary or config.binarization != "none"
+    return Splits(**splits, n_classes=known.n_classes, binary=binary, factors=known.factors, classes=known.classes)
 
 
-def _binarize(images: Tensor, how: str, part: str) -> Tensor:
-    """uint8 images of 0 and 255. `dynamic` binarizes the training images batch by batch instead, and the others once:
-    a test set that changed with every evaluation would be none."""
+def _of_classes(parts: dict[str, Split], config: Data, whole: Card) -> dict[str, Split]:
+    table = torch.full((len(whole.classes),), -1)
+    kept = kept_labels(whole, config)
+    table[kept] = torch.arange(len(kept))
+    return {
+        name: part.take((table[part.labels] >= 0).nonzero().flatten()).relabelled(table) for name, part in parts.items()
+    }
+
+
+def held_out(parts: dict[str, Split], config: Data) -> dict[str, tuple[str, Tensor]]:
+    """Split -> (part of the data, rows of it), in the part's own order."""
+    wanted, n = sizes(config), len(parts["train"])
+    role = torch.zeros(n, dtype=torch.uint8)
+    free = torch.arange(n)
+    for number, name in ((2, "test"), (1, "val")):
+        if name in parts:
+            continue
+        order = torch.randperm(len(free), generator=torch.Generator().manual_seed(mix(f"{_WORDS[name]} split")))
+        role[free[order[: getattr(wanted, name)]]] = number
+        free = (role == 0).nonzero().flatten()
+    rows = {"train": ("train", free)}
+    for number, name in ((1, "val"), (2, "test")):
+        own = name in parts
+        rows[name] = (name, torch.arange(len(parts[name]))) if own else ("train", (role == number).nonzero().flatten())
+    return rows
+
+
+_WORDS = {"val": "validation", "test": "test"}
+
+
+def _binarized(split: Split, how: str, part: str, rows: Tensor, total: int) -> Split:
+    """uint8 images of 0 and 255, floats of 0 and 1. Drawn once, an image's pixels depend on its place in its part of
+    the data alone, not on the other images that are kept."""
+    images, white = split.images, 1 if split.images.is_floating_point() else 255
     if how == "threshold":
-        return (images >= 128).to(torch.uint8) * 255
-    if how == "static" or (how == "dynamic" and part == "test"):
-        generator = torch.Generator().manual_seed(mix("static binarization", part))
-        return (torch.rand(images.shape, generator=generator) < images / 255).to(torch.uint8) * 255
-    return images
+        return replace(split, images=(images >= (0.5 if white == 1 else 128)).to(images.dtype) * white)
+    if how != "static":
+        return split
+    generator = torch.Generator().manual_seed(mix("static binarization", part))
+    shape = (total, *images.shape[1:])
+    noise = torch.rand(shape, generator=generator).index_select(0, rows)
+    return replace(split, images=(noise < images / white).to(images.dtype) * white)

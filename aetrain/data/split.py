@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,9 +12,12 @@ from torch import Tensor
 
 from aetrain.data.facts import Facts
 
+UNLABELLED = -1
+MEAN_OVER = 60_000  # images, at most, of which the mean image is taken
+
 
 class Batch(NamedTuple):
-    """x: (B, C, H, W) in [0, 1]; y: labels (B,), int64."""
+    """x: (B, C, H, W) in [0, 1]; y: labels (B,), int64, UNLABELLED where there are none."""
 
     x: Tensor
     y: Tensor
@@ -23,10 +26,13 @@ class Batch(NamedTuple):
 @dataclass(frozen=True)
 class Split:
     """Resident on a device. images: uint8 (N, C, H, W), or floats that are passed as they are, such as codes (N, D);
-    labels: int64 (N,)."""
+    labels: int64 (N,). of_factors: which value of each factor an image was made from, int64 (N, F). of_names: what the
+    images are called."""
 
     images: Tensor
     labels: Tensor
+    of_factors: Tensor | None = None
+    of_names: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -60,14 +66,39 @@ class Split:
         """The first n images, or all if they are fewer."""
         return Batch(to_unit(self.images[:n]), self.labels[:n])
 
+    def factors(self, index: Tensor) -> Tensor:
+        """Which value of each factor the images of an index were made from: (B, F), int64; F is 0 where that is not
+        known."""
+        if self.of_factors is None:
+            return torch.empty((len(index), 0), dtype=torch.int64, device=self.device)
+        return self.of_factors.index_select(0, index)
+
+    def names(self, index: Tensor) -> list[str]:
+        """What the images of an index are called: their files, relative to the folder, or their numbers."""
+        places = index.tolist()
+        return [str(i) for i in places] if self.of_names is None else [self.of_names[i] for i in places]
+
+    def take(self, rows: Tensor) -> Split:
+        """The images of `rows`, (n,), alone."""
+        factors = None if self.of_factors is None else self.of_factors.index_select(0, rows)
+        names = None if self.of_names is None else [self.of_names[i] for i in rows.tolist()]
+        return Split(self.images.index_select(0, rows), self.labels.index_select(0, rows), factors, names)
+
+    def relabelled(self, table: Tensor) -> Split:
+        """With label i replaced by table[i]."""
+        return replace(self, labels=table[self.labels])
+
     def to(self, device: torch.device) -> Split:
-        return Split(self.images.to(device), self.labels.to(device))
+        factors = None if self.of_factors is None else self.of_factors.to(device)
+        return Split(self.images.to(device), self.labels.to(device), factors, self.of_names)
 
     def mean_image(self) -> Tensor:
-        """(C, H, W) in [0, 1], on the CPU."""
+        """(C, H, W) in [0, 1], on the CPU; over at most MEAN_OVER images, evenly spread."""
         images = self.images
+        if len(images) > MEAN_OVER:
+            images = images[torch.arange(MEAN_OVER, device=self.device) * len(images) // MEAN_OVER]
         if images.is_floating_point():
-            return images.mean(0, dtype=torch.float64).float()
+            return images.mean(0, dtype=torch.float64).float().cpu()
         # numpy adds up bytes as they are, ten times faster than torch and without a copy in floats, which would be the
         # largest thing in memory.
         total = torch.from_numpy(images.cpu().numpy().sum(0, dtype=np.int64))
@@ -81,7 +112,8 @@ class Splits:
     test: Split
     n_classes: int
     binary: bool = False  # every pixel 0 or 1
-    factors: tuple[str, ...] = ()
+    factors: tuple[str, ...] = ()  # names
+    classes: tuple[str, ...] = ()  # names, by label
 
     def facts(self) -> Facts:
         """What a model must know of the data."""

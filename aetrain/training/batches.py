@@ -11,14 +11,16 @@ from aetrain.noise import mix
 
 class Batches:
     """Shuffled anew for every epoch, as a function of seed and epoch alone: a resumed run finds its place again. The
-    last short batch is dropped, so that every step has the same shapes."""
+    last short batch is dropped, so that every step has the same shapes; a batch larger than the split takes all of
+    it."""
 
     def __init__(self, split: Split, batch_size: int, seed: int, binarize: bool = False):
-        self._split, self._size, self._seed, self._binarize = split, batch_size, seed, binarize
+        self._split, self._seed, self._binarize = split, seed, binarize
+        self.size = min(batch_size, len(split))
         self._epoch = -1
         self._order: Tensor = torch.empty(0)
-        self._raw = split.buffer(batch_size)
-        self.per_epoch = len(split) // batch_size
+        self._raw = split.buffer(self.size)
+        self.per_epoch = len(split) // self.size
 
     def get(self, step: int) -> Batch:
         """The batch of a 0-based step: x (B, C, H, W) in [0, 1] and labels (B,)."""
@@ -29,7 +31,7 @@ class Batches:
         epoch, position = divmod(step, self.per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, self._shuffled(epoch)
-        return self._order[position * self._size : (position + 1) * self._size]
+        return self._order[position * self.size : (position + 1) * self.size]
 
     def gather(self, index: Tensor) -> Batch:
         """index: (B,) -> x (B, C, H, W) in [0, 1] and labels (B,)."""

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from aetrain.sweeps.groups import bytes_per_member, portions, structure, why_alone
+from aetrain.sweeps.launch.groups import bytes_per_member, portions, structure, why_alone
 from aetrain.training import stacking
 from tests.conftest import SMALL, compose, facts
 from tests.sweeps.test_launcher import members

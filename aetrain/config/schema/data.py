@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
+
+from omegaconf import MISSING
 
 from aetrain.config.fields import setting
+from aetrain.errors import UserError
 
 
 @dataclass
@@ -13,11 +17,22 @@ class Data:
     """The keys of every data set."""
 
     name: str = setting("the data set's name")
-    val_size: int = setting("images held out of the training split; 0: no validation, no best.pt", min=0, unit="images")
+    val_size: Any = setting(  # a number or null; OmegaConf cannot merge a Union deep inside a tree
+        "held out of the training split: a number, or a share below 1; 0: no validation, no best.pt; null: the data's "
+        "own split, else a tenth", default=None, min=0, unit="images")  # fmt: skip
     limit: Optional[int] = setting("at most so many images in each split, for quick runs; null: all", min=1,
                                    unit="images")  # fmt: skip
+    classes: Optional[list[str]] = setting("the classes to keep, by name; null: all")
     binarization: str = setting("of the pixels: at 1/2, drawn once, or drawn anew for every batch",
                                 choices=("none", "threshold", "static", "dynamic"))  # fmt: skip
+
+    def __post_init__(self) -> None:
+        _check_number("data.val_size", self.val_size)
+
+
+def _check_number(key: str, value: Any) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise UserError(f"{key}={value}: give a number of images, or a share below 1, as in {key}=0.1")
 
 
 @dataclass
@@ -25,3 +40,37 @@ class MNIST(Data):
     """MNIST, complete, from inside the package: no network. 28x28 grey images in [0, 1]."""
 
     root: Optional[str] = setting("folder for the unpacked files; null: the user's cache folder")
+
+
+@dataclass
+class Unsplit(Data):
+    """The keys of data that may come without a test split of their own."""
+
+    test_size: Any = setting(
+        "held out for the test: a number, or a share below 1; null: the data's own split, else a tenth",
+        default=None, above=0, unit="images")  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_number("data.test_size", self.test_size)
+
+
+@dataclass
+class Own(Unsplit):
+    """The keys of the user's own files. Their path is kept absolute: a run can be continued from anywhere."""
+
+    path: str = setting("where the files are")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.path != MISSING:
+            self.path = os.path.abspath(os.path.expanduser(self.path))
+
+
+@dataclass
+class Array(Own):
+    """Images in a .npz or .npy file: (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or floats in [0, 1]."""
+
+    keys: Optional[list[str]] = setting(
+        "what the arrays of a .npz are called, as in [images:x,labels:y] or [train_images:x,test_images:z]; null: "
+        "found by the usual names")  # fmt: skip

@@ -1,0 +1,267 @@
+"""data=array: images in a .npz or .npy file of numpy's.
+
+(N, H, W), (N, H, W, C) or (N, C, H, W), uint8, booleans, or floats in [0, 1]; labels are whole numbers, one for each
+image. The arrays' headers say shapes and types before anything is read. Arrays of objects, which are pickles, are
+refused: reading one runs code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from aetrain.config.schema.data import Array
+from aetrain.data.card import PARTS, Card
+from aetrain.data.memory import available
+from aetrain.errors import UserError
+
+if TYPE_CHECKING:
+    from aetrain.data.split import Split
+
+# What arrays are usually called: MedMNIST's, Keras', scikit-learn's and numpy's own names.
+USUAL = {
+    "train_images": ("train_images", "x_train", "X_train", "images", "x", "X", "imgs", "data", "arr_0"),
+    "train_labels": ("train_labels", "y_train", "labels", "y", "label", "targets", "target", "arr_1"),
+    "val_images": ("val_images", "x_val", "X_val"),
+    "val_labels": ("val_labels", "y_val"),
+    "test_images": ("test_images", "x_test", "X_test"),
+    "test_labels": ("test_labels", "y_test"),
+}
+LARGEST_HEADER = 10_000
+DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, KeyError,
+           struct.error)  # fmt: skip
+
+
+class Header(NamedTuple):
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    is_fortran: bool
+
+
+def card(config: Array) -> Card:
+    path = Path(config.path)
+    headers = _headers(path)
+    names = _names(config, headers)
+    shapes = {part: _layout(path, names[part][0], headers[names[part][0]])[0] for part in PARTS if part in names}
+    if len(found := set(shapes.values())) > 1:
+        raise UserError(f"{path}: its parts hold images of different shapes, {' and '.join(map(str, sorted(found)))}")
+    counts, classes = _counts(path, names, headers)
+    sizes = {part: headers[names[part][0]].shape[0] for part in names}
+    return Card(
+        image_shape=shapes["train"], train=sizes["train"], val=sizes.get("val"), test=sizes.get("test"),
+        n_classes=len(classes), classes=classes, counts=counts, is_own=True,
+        bytes_per_value=1 if headers[names["train"][0]].dtype.itemsize == 1 else 4,
+    )  # fmt: skip
+
+
+def load(config: Array) -> dict[str, Split]:
+    """uint8 or float32 (N, C, H, W), and int64 (N,)."""
+    import torch
+
+    from aetrain.data.split import UNLABELLED, Split
+
+    path = Path(config.path)
+    headers = _headers(path)
+    names = _names(config, headers)
+    labels, values = _labels(path, names, headers)
+    parts = {}
+    for part, (images_name, _) in names.items():
+        images = _images(path, images_name, headers[images_name])
+        rank = np.searchsorted(values, labels[part]) if part in labels else np.full(len(images), UNLABELLED)
+        parts[part] = Split(torch.from_numpy(images), torch.from_numpy(rank.astype(np.int64)))
+    return parts
+
+
+def content_sum(config: Array) -> str:
+    with _opened(Path(config.path)) as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+
+
+# --- which arrays
+
+
+def _names(config: Array, headers: dict[str, Header]) -> dict[str, tuple[str, str | None]]:
+    """Part -> (name of its images, name of its labels or None)."""
+    if bare := [pair for pair in config.keys or () if ":" not in pair]:
+        raise UserError(f"data.keys=[{bare[0]}]: say what it is, as in data.keys=[images:{bare[0]}]")
+    given = dict(pair.split(":", 1) for pair in config.keys or ())
+    wanted = {key if key.partition("_")[0] in PARTS else f"train_{key}": name for key, name in given.items()}
+    if unknown := [key for key in wanted if key not in USUAL]:
+        raise UserError(
+            f"data.keys: '{unknown[0].removeprefix('train_')}' is no part of a data set; name images, labels, or "
+            "{train,val,test}_{images,labels}"
+        )
+    if missing := [name for name in wanted.values() if name not in headers]:
+        raise UserError(f"{config.path}: has no array '{missing[0]}', but {_list(headers)}")
+
+    def named(key: str) -> str | None:
+        if key in wanted:
+            return wanted[key]
+        return None if given else next((name for name in USUAL[key] if name in headers), None)
+
+    found = {part: (named(f"{part}_images"), named(f"{part}_labels")) for part in PARTS}
+    names = {part: (images, labels) for part, (images, labels) in found.items() if images is not None}
+    if "train" not in names:
+        raise UserError(
+            f"{config.path}: which of its arrays are the images? It holds {_list(headers)}; give "
+            f"data.keys=[images:{next(iter(headers), 'name')}]"
+        )
+    return names
+
+
+def _list(headers: dict[str, Header]) -> str:
+    shown = [f"{name} {header.shape}" for name, header in list(headers.items())[:8]]
+    return ", ".join(shown) or "none"
+
+
+def _layout(path: Path, name: str, header: Header) -> tuple[tuple[int, int, int], bool]:
+    """((C, H, W), whether the channels are the last axis)."""
+    shape, dtype = header.shape, header.dtype
+    if not (dtype in (np.uint8, np.bool_) or dtype.kind == "f"):
+        raise UserError(
+            f"{path}: '{name}' holds {dtype}; images are uint8, or floats in [0, 1]: convert them with "
+            ".astype('uint8'), or divide by their largest value"
+        )
+    if shape[:1] == (0,) or 0 in shape:
+        raise UserError(f"{path}: '{name}' of shape {shape} is empty")
+    if len(shape) == 3:
+        return (1, *shape[1:]), False
+    if len(shape) == 4 and shape[1] in (1, 3) and not (shape[3] in (1, 3) and shape[2] > 1):
+        return shape[1:], False
+    if len(shape) == 4 and shape[3] in (1, 3):
+        return (shape[3], shape[1], shape[2]), True
+    raise UserError(
+        f"{path}: '{name}' has shape {shape}; images are (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 channels"
+    )
+
+
+# --- labels
+
+
+def _labels(path: Path, names: dict, headers: dict[str, Header]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """(part -> labels (N,), their different values, sorted); none unless every part has them, one for each image."""
+    labels = {}
+    for part, (images, name) in names.items():
+        header = headers.get(name)
+        shape = () if header is None else header.shape[:1] if header.shape[1:] == (1,) else header.shape
+        if header is None or header.dtype.kind not in "iub" or shape != headers[images].shape[:1]:
+            return {}, np.empty(0)
+        labels[part] = _read(path, name, header).reshape(-1).astype(np.int64)
+    return labels, np.unique(np.concatenate(list(labels.values())))
+
+
+def _counts(path: Path, names: dict, headers: dict[str, Header]) -> tuple[dict[str, tuple[int, ...]], tuple[str, ...]]:
+    labels, values = _labels(path, names, headers)
+    counts = {
+        part: tuple(np.bincount(np.searchsorted(values, found), minlength=len(values)).tolist())
+        for part, found in labels.items()
+    }
+    return counts, tuple(map(str, values.tolist()))
+
+
+# --- reading
+
+
+def _images(path: Path, name: str, header: Header) -> np.ndarray:
+    """uint8 or float32, (N, C, H, W)."""
+    shape, channels_last = _layout(path, name, header)
+    images = _read(path, name, header)
+    images = images.transpose(0, 3, 1, 2) if channels_last else images.reshape(len(images), *shape)
+    if images.dtype == np.bool_:
+        images = images.view(np.uint8) * np.uint8(255)
+    elif images.dtype != np.uint8:
+        low, high = float(images.min()), float(images.max())
+        if not 0 <= low <= high <= 1:  # so written, NaN fails
+            raise UserError(
+                f"{path}: '{name}' holds floats from {low:g} to {high:g}; scale them to [0, 1], or save them as uint8"
+            )
+        images = images.astype(np.float32)
+    return np.ascontiguousarray(images)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return open(path, "rb")
+    except FileNotFoundError as error:
+        raise UserError(f"data.path={path}: there is no such file") from error
+    except IsADirectoryError as error:
+        raise UserError(f"data.path={path}: a folder; for a folder of images, data=folder") from error
+    except OSError as error:
+        raise UserError(f"data.path={path}: cannot be read ({error.strerror})") from error
+
+
+def _headers(path: Path) -> dict[str, Header]:
+    """Name -> header of every array; the one of a .npy file is called images."""
+    with _opened(path) as file:
+        try:
+            if file.read(6) == b"\x93NUMPY":
+                file.seek(0)
+                return {"images": _header(path, "images", file)}
+            headers = {}
+            with zipfile.ZipFile(file) as archive:
+                for name in archive.namelist():
+                    if name.endswith(".npy"):
+                        with archive.open(name) as member:
+                            headers[name.removesuffix(".npy")] = _header(path, name, member)
+            return headers
+        except DAMAGED as error:
+            raise UserError(f"{path}: not a .npy or .npz file of numpy's, or damaged ({_reason(error)})") from error
+
+
+def _header(path: Path, name: str, file: Any) -> Header:
+    version = np.lib.format.read_magic(file)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
+        raise ValueError(f"format {version}")
+    shape, is_fortran, dtype = readers[version](file, max_header_size=LARGEST_HEADER)
+    if dtype.hasobject:
+        raise UserError(
+            f"{path}: '{name.removesuffix('.npy')}' is an array of Python objects, a pickle, which runs code when it "
+            "is read: refused; save the images as an array of uint8"
+        )
+    return Header(shape, dtype, is_fortran)
+
+
+def _read(path: Path, name: str, header: Header) -> np.ndarray:
+    """An array's values. Never more than its header says is read, and no more than fits is begun."""
+    count = math.prod(header.shape)
+    size = count * header.dtype.itemsize
+    with _opened(path) as file:
+        try:
+            if file.read(6) == b"\x93NUMPY":
+                file.seek(0)
+                # A private map: pages are read when they are asked for, and nothing is ever written back.
+                return np.lib.format.open_memmap(path, mode="c")
+            if size > available():
+                raise MemoryError
+            values = np.empty(count, header.dtype)
+            with zipfile.ZipFile(file) as archive, archive.open(f"{name}.npy") as member:
+                _header(path, name, member)
+                view, done = memoryview(values.view(np.uint8)), 0
+                while done < size:
+                    part = member.read(min(1 << 24, size - done))
+                    if not part:
+                        raise EOFError(f"it ends after {done:,} of {size:,} bytes")
+                    view[done : done + len(part)] = part
+                    done += len(part)
+                if member.read(1):
+                    raise ValueError("it is longer than its header says")
+        except MemoryError as error:
+            raise UserError(
+                f"{path}: '{name}' of shape {header.shape} needs {size / 1e9:,.1f} GB and does not fit into memory; "
+                "saved as a .npy file it is read as it is needed"
+            ) from error
+        except DAMAGED as error:
+            raise UserError(f"{path}: '{name}' is damaged ({_reason(error)})") from error
+    return values.reshape(header.shape[::-1]).T if header.is_fortran else values.reshape(header.shape)
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__
