@@ -65,10 +65,10 @@ LONG = "n" * 260
     ("line", "told"),
     [
         (f"hydra.run.dir={LONG}", "a name of 260 characters"),
-        (f"hydra.run.dir=a/{LONG}/b", "a name of 260 characters"),
+        (f"hydra.run.dir=a/{LONG}/b", "File name too long"),
         (f"resume={LONG}", "a name of 26"),
         (f"-cn {LONG}", "a name of 26"),
-        (f"--config-dir {LONG}", "there is no such folder"),
+        (f"--config-dir {LONG}", "a name of 260 characters"),
         (f"model={LONG}", "there is no such option"),
         (f"{LONG}=1", "a name of 26"),
     ],

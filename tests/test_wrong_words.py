@@ -136,11 +136,11 @@ import contextlib, io, json, os, shlex, sys, time
 from aetrain.cli import main
 answers = {}
 for line in json.load(sys.stdin):
-    out, err, started = io.StringIO(), io.StringIO(), time.monotonic()
+    out, err, started = io.StringIO(), io.StringIO(), time.process_time()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(shlex.split(line))
     files = [name for _, _, names in os.walk(".") for name in names]
-    answers[line] = [code, out.getvalue(), err.getvalue(), time.monotonic() - started, files, "torch" in sys.modules]
+    answers[line] = [code, out.getvalue(), err.getvalue(), time.process_time() - started, files, "torch" in sys.modules]
 json.dump(answers, sys.stdout)
 """
 

@@ -11,6 +11,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 
 from aetrain.config.command import several, unreadable
 from aetrain.config.fields import names
+from aetrain.config.schema import Config
 from aetrain.config.synonyms import MOVED
 from aetrain.config.tables import GROUPS
 from aetrain.config.typos import expected, fitting, is_key, is_text, kinds, meant, no_option
@@ -145,6 +146,8 @@ def unknown(key: str, siblings: Iterable[str], words: Sequence[str] = ()) -> str
     """The line about a dotted key that is not declared. siblings: the names that are, in its place; words: the command
     line."""
     siblings = list(siblings)
+    if key in (names(Config) or ()):
+        return "the file that -cn names does not build on ours; begin it with 'defaults: [config, _self_]'"
     if not _value(key, words) and (below := _below(key, words)):
         key = below[0]
     value, told = _value(key, words), f"unknown key '{key}'"
@@ -164,8 +167,6 @@ def unknown(key: str, siblings: Iterable[str], words: Sequence[str] = ()) -> str
         return f"{told}: it is now {place}{example}"
     if key.endswith("schedule.gamma") or re.search(r"\.schedule\.\w+\.gamma$", key):
         return f"{told}: it is now {key.removesuffix('gamma')}factor"
-    if is_key(key) and not key.startswith("hydra"):
-        return "the file that -cn names does not build on ours; begin it with 'defaults: [config, _self_]'"
     if near := meant(key, value, words, siblings):
         return f"{told}: did you mean {near}?"
     return f"{told}: {suggest(key.rpartition('.')[2], siblings)}" if siblings else told
