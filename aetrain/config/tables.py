@@ -77,7 +77,12 @@ MODELS = Table(
     "model",
 )
 NETS = Table("nets", {"linear": net.Linear, "mlp": net.MLP, "conv": net.Conv}, "aetrain.nets", "net")
-SETS = Table("data", {"mnist": data.MNIST, "array": data.Array}, "aetrain.data", "data")
+SETS = Table(
+    "data",
+    {"mnist": data.MNIST, "folder": data.Folder, "array": data.Array},
+    "aetrain.data",
+    "data",
+)
 OPTIMIZERS = dict.fromkeys(("adam", "adamw", "sgd"), optimizer.FirstOrder) | {"lbfgs": optimizer.LBFGS}
 TASKS = {
     "train": task.Train,

@@ -74,3 +74,18 @@ class Array(Own):
     keys: Optional[list[str]] = setting(
         "what the arrays of a .npz are called, as in [images:x,labels:y] or [train_images:x,test_images:z]; null: "
         "found by the usual names")  # fmt: skip
+
+
+@dataclass
+class Folder(Own):
+    """A folder of images: flat, one folder per class, train/val/test folders, or with a metadata.csv."""
+
+    size: Optional[str] = setting("a side, or height x width, as in 48x64; null: the images' own, if all agree",
+                                  unit="pixels")  # fmt: skip
+    fit: str = setting("an image of another shape is cropped at its centre, padded, or stretched",
+                       choices=("crop", "pad", "stretch"))  # fmt: skip
+    channels: Optional[int] = setting("1: grey, 3: colour; null: as the files are", choices=(1, 3))
+    background: str = setting("under transparent pixels and around padded images: a name, or six hexadecimal digits")
+    label: Optional[str] = setting("the column of metadata.csv that is the label; null: label, or the only one")
+    on_corrupt: str = setting("files that cannot be decoded end the run, or are left out", choices=("refuse", "skip"))
+    follow_links: bool = setting("whether links out of the folder are followed")
