@@ -33,13 +33,13 @@ from pathlib import Path
 
 import hydra
 import torch
-from torch import Tensor
 
 from aetrain import data, device, models, schema
 from aetrain.compose import check
 from aetrain.config.conf import CONF
+from aetrain.data.split import Split
+from aetrain.evaluation.terms import evaluate
 from aetrain.training.batches import Batches
-from aetrain.training.evaluation import evaluate
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.step import Latch, make_step
@@ -120,14 +120,14 @@ class Forward:
 class Evaluate:
     """`evaluate`, on as many images as there are in `steps` batches, at most 10,000 at a time."""
 
-    def __init__(self, ours: Ours, config, images: Tensor):
-        self.ours, self.config, self.images = ours, config, images
+    def __init__(self, ours: Ours, config, split: Split):
+        self.ours, self.config, self.split = ours, config, split
 
     def run(self, steps: int) -> None:
         wanted = steps * self.config.trainer.batch_size
-        for done in range(0, wanted, len(self.images)):
-            images = self.images[: wanted - done]
-            evaluate(self.ours.model, images, self.config.trainer.eval_batch_size, 0, self.ours.precision)
+        for done in range(0, wanted, len(self.split)):
+            size, most = self.config.trainer.eval_batch_size, wanted - done
+            evaluate(self.ours.model, self.split, size, 0, self.ours.precision, most)
 
 
 # --- cases and tables
@@ -162,7 +162,7 @@ def contenders(overrides: list[str], compiled: bool) -> list[Contender]:
         "floor fp32": Floor(lambda: fp32.run(1), fp32.model),
         "floor bf16": Floor(lambda: bf16.run(1), bf16.model),
         "forward fp32": Forward(fp32),
-        "evaluate fp32": Evaluate(fp32, config, splits.test.images),
+        "evaluate fp32": Evaluate(fp32, config, splits.test),
     }
     if compiled:
         found["compiled fp32"] = ours("trainer.compile=true")

@@ -20,6 +20,7 @@ from aetrain.config.conf import CONF
 from aetrain.config.schema.data import MNIST
 from aetrain.data import mnist
 from aetrain.data.facts import Facts
+from aetrain.data.split import Split
 
 SMALL = ["data.limit=300", "trainer.batch_size=50", "trainer.log_every=2", "trainer.max_steps=6", "device=cpu"]
 
@@ -70,6 +71,11 @@ def build(*overrides: str, image_shape=(1, 28, 28), seed: int = 0):
     torch.manual_seed(seed)
     config = compose(*overrides)
     return models.build(config.model, config.net, facts(image_shape))
+
+
+def unlabelled(images: torch.Tensor) -> Split:
+    """A split of images whose labels are all 0."""
+    return Split(images, torch.zeros(len(images), dtype=torch.int64))
 
 
 @pytest.fixture

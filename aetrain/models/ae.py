@@ -12,7 +12,7 @@ class AE(Autoencoder):
     cross-entropy in nats. The code is narrower than the image; nothing else restrains it."""
 
     def terms(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
-        return self.compare(x, self.draw_code(x))
+        return self.compare(x, self.draw_code(x, y), y)
 
     def weights(self) -> dict[str, Tensor | float]:
         return {"recon": 1.0}

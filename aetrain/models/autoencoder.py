@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from aetrain import losses
 from aetrain.config.fields import hparams
 from aetrain.data.facts import Facts
+from aetrain.errors import UserError
 from aetrain.nets import build_decoder, build_encoder
 from aetrain.nets.activations import ACTIVATIONS
 from aetrain.noise import Noise
@@ -27,7 +28,6 @@ class Autoencoder(nn.Module):
     stored source, and a schedule writes the buffer in place.
     """
 
-    has_prior: ClassVar[bool] = False  # whether `decode` of a standard normal z is a sample of the model
     outputs_per_latent: ClassVar[int] = 1  # numbers that the encoder gives for each dimension of the code
     unit_norm_decoder: bool = False
 
@@ -35,6 +35,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.config, self.facts = config, facts
         self.noise = Noise()
+        self.prior: nn.Module | None = None  # see prior.py; what `sample` draws codes from
         self._split_statistics: Mapping[str, Tensor] = {}
         self.encoder = build_encoder(net, facts.image_shape, config.latent_dim * self.outputs_per_latent)
         tied_to = self.encoder if getattr(config, "tied", False) else None
@@ -62,34 +63,68 @@ class Autoencoder(nn.Module):
         terms = self.terms(x, y)
         return {"loss": sum(weight * terms[name] for name, weight in self.weights().items()), **terms}
 
-    def encode(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, D), deterministic."""
-        return ACTIVATIONS[self.config.code_activation](self.encoder(x))
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """Shape of one image's code: (D,) but for discrete codes."""
+        return self.config.code_shape
 
-    def decode(self, z: Tensor) -> Tensor:
-        """(B, D) -> the mean image, (B, C, H, W)."""
-        return self.mean_image(self.decoder(z))
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) -> (B, *code_shape), deterministic."""
+        return ACTIVATIONS[self.config.code_activation](self.encoder_output(x, y))
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """(B, *code_shape) -> the mean image, (B, C, H, W)."""
+        return self.mean_image(self.decoder_output(z, y))
+
+    def sample(self, n: int, y: Tensor | None = None) -> Tensor:
+        """Mean images of n draws from the prior, y: (n,) labels -> (n, C, H, W). Raises a UserError without one."""
+        if self.prior is None:
+            raise self._lacks("has no prior to sample from")
+        return self.decode(self.prior.sample(n, next(self.parameters())), y)
+
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """mu and logvar of q(z | x). x: (B, C, H, W) -> two of (B, D). Raises a UserError for a model that has none."""
+        raise self._lacks("has no posterior, its code is a function of the image")
+
+    def log_likelihood(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p(x | z) in nats. x: (B, C, H, W), z: (B, *code_shape) -> (B,). Raises a UserError where the
+        reconstruction term is no likelihood."""
+        if self.config.likelihood == "squared_error":
+            raise self._lacks("has no likelihood with model.likelihood=squared_error, take gaussian or bernoulli")
+        return -self.reconstruction(x, z, y)
+
+    def _lacks(self, what: str) -> UserError:
+        return UserError(f"model={self.config.name}: {what}")
 
     def corrupt(self, x: Tensor) -> Tensor:
         """What the encoder is given for x; x itself unless the model denoises."""
         return x
 
-    def draw_code(self, x: Tensor) -> Tensor:
-        """The code that the objective decodes, with the noise that the model has: (B, C, H, W) -> (B, D)."""
-        return self.encode(self.corrupt(x))
+    def draw_code(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The code that the objective decodes, with the noise that the model has: (B, C, H, W) -> (B, *code_shape)."""
+        return self.encode(self.corrupt(x), y)
 
-    def latents(self, x: Tensor) -> dict[str, Tensor]:
+    def encoder_output(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """What the encoder's network says of an image and, in a conditional model, its label: (B, outputs)."""
+        return self.encoder(x)
+
+    def decoder_output(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """What the decoder's network says of a code and, in a conditional model, a label, before the link that makes
+        it an image: (B, C, H, W)."""
+        return self.decoder(z)
+
+    def latents(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         """Per-image quantities, each (B, D), that `diagnostics` needs of a whole split."""
-        return {"code": self.encode(x)}
+        return {"code": self.encode(x, y)}
 
     def diagnostics(self, latents: dict[str, Tensor]) -> dict[str, Tensor]:
         """What a split's latents, each (N, D), say: 0-D values become curves, 1-D ones histograms."""
         return {"code": latents["code"].flatten()}
 
-    def batch_statistics(self, x: Tensor) -> dict[str, Tensor]:
+    def batch_statistics(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         """Means over the batch that enter the objective; in evaluation they are taken over the whole split."""
         if self.config.likelihood == "gaussian" and self.config.sigma_mode == "optimal":
-            return {"variance": _mean_square(x, self.decode(self.draw_code(x)))}
+            return {"variance": _mean_square(x, self.decode(self.draw_code(x, y), y))}
         return {}
 
     def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
@@ -98,10 +133,10 @@ class Autoencoder(nn.Module):
 
     # --- what variants are written with
 
-    def compare(self, x: Tensor, z: Tensor) -> dict[str, Tensor]:
+    def compare(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         """{"recon": the reconstruction term of x given its code}: nats for a likelihood, squared pixel units for
-        squared_error. Beside it "sigma", where that is not fixed. x: (B, C, H, W), z: (B, D) -> (B,) each."""
-        out = self.decoder(z)
+        squared_error. Beside it "sigma", where that is not fixed. x: (B, C, H, W), z: (B, *code_shape) -> (B,) each."""
+        out = self.decoder_output(z, y)
         match self.config.likelihood:
             case "bernoulli":
                 return {"recon": losses.bernoulli_nll(x, out)}
@@ -115,9 +150,9 @@ class Autoencoder(nn.Module):
         sigma = self.current_sigma(x, mean)
         return {"recon": losses.gaussian_nll(x, mean, sigma), "sigma": sigma.expand(len(x))}
 
-    def reconstruction(self, x: Tensor, z: Tensor) -> Tensor:
+    def reconstruction(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> Tensor:
         """`compare`'s recon: (B,)."""
-        return self.compare(x, z)["recon"]
+        return self.compare(x, z, y)["recon"]
 
     def current_sigma(self, x: Tensor, mean: Tensor) -> Tensor:
         """The Gaussian's standard deviation where it is not fixed, 0-D: one learned scalar, or the one that maximises

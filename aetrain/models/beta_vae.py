@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from aetrain.losses import gaussian_kl
 from aetrain.models.vae import VAE
 
 MISS = 0.5  # nats between the mean KL and the capacity from which on a run says so at its end
@@ -30,9 +29,12 @@ class BetaVAE(VAE):
             return {"recon": 1.0, "kl": self.beta}
         return {"recon": 1.0, "capacity": self.gamma}
 
-    def batch_statistics(self, x: Tensor) -> dict[str, Tensor]:
-        mean_kl = {} if self.config.capacity is None else {"mean_kl": gaussian_kl(*self.posterior(x)).sum(1).mean()}
-        return {**super().batch_statistics(x), **mean_kl}
+    def batch_statistics(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
+        statistics = super().batch_statistics(x, y)
+        if self.config.capacity is None:
+            return statistics
+        mu, logvar = self.posterior(x, y)
+        return {**statistics, "mean_kl": self.prior.kl(mu, logvar, mu).mean()}
 
     def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
         found = super().findings(diagnostics)

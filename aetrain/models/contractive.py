@@ -25,7 +25,7 @@ class Contractive(Autoencoder):
     """
 
     def terms(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
-        return {**self.compare(x, self.draw_code(x)), "contraction": self.contraction(x)}
+        return {**self.compare(x, self.draw_code(x, y), y), "contraction": self.contraction(x)}
 
     def weights(self) -> dict[str, Tensor | float]:
         return {"recon": 1.0, "contraction": self.contraction_weight}

@@ -28,7 +28,7 @@ class DAE(Autoencoder):
         return torch.where(u < 0.5 * level, 0.0, torch.where(u < level, 1.0, x))
 
     def terms(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
-        return self.compare(x, self.draw_code(x))
+        return self.compare(x, self.draw_code(x, y), y)
 
     def weights(self) -> dict[str, Tensor | float]:
         return {"recon": 1.0}

@@ -7,7 +7,6 @@ import math
 import torch
 from torch import Tensor
 
-from aetrain import losses
 from aetrain.models.vae import VAE
 
 
@@ -17,11 +16,11 @@ class IWAE(VAE):
     form. recon, the mean over samples, kl and nelbo are logged, not optimised."""
 
     def terms(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
-        mu, logvar = self.posterior(x)
+        mu, logvar = self.posterior(x, y)
         epsilon = self.noise.randn_like(mu.unsqueeze(1).expand(-1, self.config.k, -1))  # (B, k, D)
-        log_likelihood, log_ratio = self.log_weights(x, mu, logvar, epsilon)
+        log_likelihood, log_ratio = self.log_weights(x, mu, logvar, epsilon, y)
         iwae = math.log(self.config.k) - torch.logsumexp(log_likelihood + log_ratio, dim=1)
-        recon, kl = -log_likelihood.mean(1), losses.gaussian_kl(mu, logvar).sum(1)
+        recon, kl = -log_likelihood.mean(1), self.prior.kl(mu, logvar, mu)
         return {"iwae": iwae, "recon": recon, "kl": kl, "nelbo": recon + kl, **self.bits_per_dim(iwae)}
 
     def weights(self) -> dict[str, Tensor | float]:

@@ -28,17 +28,17 @@ class Sparse(Autoencoder):
         self.unit_norm_decoder = config.penalty == "l1"
         super().__init__(config, net, facts)
         if config.penalty == "kl" and config.rho_hat == "ema":
-            self.moving = MovingAverage(torch.full((config.latent_dim,), config.rho))
+            self.moving = MovingAverage(torch.full(self.code_shape, config.rho))
 
-    def encode(self, x: Tensor) -> Tensor:
-        code = super().encode(x)
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        code = super().encode(x, y)
         if self.config.penalty != "topk":
             return code
         return top_k(code, self.config.k if self.training else self.config.k_evaluation or self.config.k)
 
     def terms(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
-        code = self.draw_code(x)
-        terms = self.compare(x, code)
+        code = self.draw_code(x, y)
+        terms = self.compare(x, code, y)
         if self.config.penalty == "l1":
             terms["sparsity"] = code.abs().sum(1)
         elif self.config.penalty == "kl":
@@ -60,9 +60,9 @@ class Sparse(Autoencoder):
         """Σ w² over all weights, without biases: 0-D. By name, since a stacked bias has two dimensions."""
         return torch.stack([p.square().sum() for name, p in self.named_parameters() if name.endswith("weight")]).sum()
 
-    def batch_statistics(self, x: Tensor) -> dict[str, Tensor]:
-        rho_hat = {"rho_hat": self.encode(x).mean(0)} if self.config.penalty == "kl" else {}
-        return {**super().batch_statistics(x), **rho_hat}
+    def batch_statistics(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
+        rho_hat = {"rho_hat": self.encode(x, y).mean(0)} if self.config.penalty == "kl" else {}
+        return {**super().batch_statistics(x, y), **rho_hat}
 
     def diagnostics(self, latents: dict[str, Tensor]) -> dict[str, Tensor]:
         code = latents["code"]  # (N, D)
@@ -78,7 +78,7 @@ class Sparse(Autoencoder):
         }
 
     def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
-        dead, units = int(diagnostics["dead_units"]), self.config.latent_dim
+        dead, units = int(diagnostics["dead_units"]), self.code_shape[0]
         if 2 * dead < units:
             return []
         return [f"{dead} of {units} units are dead: they answer every image alike; try a smaller penalty or a larger k"]

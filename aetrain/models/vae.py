@@ -9,6 +9,7 @@ from torch import Tensor
 
 from aetrain import losses
 from aetrain.models.autoencoder import Autoencoder
+from aetrain.models.prior import StandardNormal
 
 ACTIVE_VARIANCE = 0.01  # variance of the posterior mean above which a unit counts as active (Burda et al. 2015)
 
@@ -21,12 +22,16 @@ class VAE(Autoencoder):
     in bits per pixel, where it is a code length: a Bernoulli likelihood of binary pixels.
     """
 
-    has_prior = True
     outputs_per_latent = 2
 
+    def __init__(self, config, net, facts):
+        super().__init__(config, net, facts)
+        self.prior = StandardNormal(self.code_shape, self.noise)
+
     def terms(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
-        mu, logvar = self.posterior(x)
-        terms, kl = self.compare(x, self.draw(mu, logvar)), losses.gaussian_kl(mu, logvar).sum(1)
+        mu, logvar = self.posterior(x, y)
+        z = self.draw(mu, logvar)
+        terms, kl = self.compare(x, z, y), self.prior.kl(mu, logvar, z)
         nelbo = terms["recon"] + kl
         return {**terms, "kl": kl, "nelbo": nelbo, **self.bits_per_dim(nelbo)}
 
@@ -39,42 +44,35 @@ class VAE(Autoencoder):
             return mu
         return mu + torch.exp(0.5 * logvar) * self.noise.randn_like(mu)
 
-    def draw_code(self, x: Tensor) -> Tensor:
-        return self.draw(*self.posterior(x))
+    def draw_code(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.draw(*self.posterior(x, y))
 
     def bits_per_dim(self, nats: Tensor) -> dict[str, Tensor]:
         """{"bits_per_dim": (B,)} of a bound on −log p(x), where that is a code length; else nothing."""
         discrete = self.facts.binary and self.config.likelihood == "bernoulli"
         return {"bits_per_dim": nats / (math.prod(self.facts.image_shape) * math.log(2))} if discrete else {}
 
-    def log_weights(self, x: Tensor, mu: Tensor, logvar: Tensor, epsilon: Tensor) -> tuple[Tensor, Tensor]:
+    def log_weights(self, x: Tensor, mu: Tensor, logvar: Tensor, epsilon: Tensor,
+                    y: Tensor | None = None) -> tuple[Tensor, Tensor]:  # fmt: skip
         """log p(x | z) and log p(z) / q(z | x) at z = mu + e^(logvar / 2) · epsilon, in nats: their sum is the log of
         an importance weight (Burda et al. 2015, eq. 8). x: (B, C, H, W), mu and logvar: (B, D), epsilon: (B, k, D)
         standard normal -> two of (B, k)."""
         k = epsilon.shape[1]
-        z = mu.unsqueeze(1) + torch.exp(0.5 * logvar).unsqueeze(1) * epsilon  # (B, k, D)
-        log_likelihood = self.log_likelihood(x.repeat_interleave(k, dim=0), z.flatten(0, 1)).unflatten(0, (-1, k))
-        return log_likelihood, 0.5 * (epsilon.square() + logvar.unsqueeze(1) - z.square()).sum(2)
+        z = (mu.unsqueeze(1) + torch.exp(0.5 * logvar).unsqueeze(1) * epsilon).flatten(0, 1)  # (B · k, D)
+        labels = None if y is None else y.repeat_interleave(k, dim=0)
+        log_likelihood = self.log_likelihood(x.repeat_interleave(k, dim=0), z, labels).unflatten(0, (-1, k))
+        log_q = -0.5 * (epsilon.square() + logvar.unsqueeze(1) + math.log(2 * math.pi)).sum(2)
+        return log_likelihood, self.prior.log_prob(z).unflatten(0, (-1, k)) - log_q
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """mu and logvar of q(z | x). x: (B, C, H, W) -> two of (B, D)."""
-        mu, logvar = self.encoder(x).chunk(2, dim=1)
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        mu, logvar = self.encoder_output(x, y).chunk(2, dim=1)
         return mu, logvar
 
-    def encode(self, x: Tensor) -> Tensor:
-        return self.posterior(x)[0]
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.posterior(x, y)[0]
 
-    def sample(self, n: int) -> Tensor:
-        """Mean images of n draws from the prior: (n, C, H, W)."""
-        like = next(self.parameters()).new_empty(n, self.config.latent_dim)
-        return self.decode(self.noise.randn_like(like))
-
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """log p(x | z) in nats. x: (B, C, H, W), z: (B, D) -> (B,)."""
-        return -self.reconstruction(x, z)
-
-    def latents(self, x: Tensor) -> dict[str, Tensor]:
-        mu, logvar = self.posterior(x)
+    def latents(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
+        mu, logvar = self.posterior(x, y)
         return {"mu": mu, "logvar": logvar}
 
     def diagnostics(self, latents: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -83,7 +81,7 @@ class VAE(Autoencoder):
         return {
             "active_units": (variance > ACTIVE_VARIANCE).sum(),
             "aggregate_kl": losses.aggregate_kl(mu, logvar),
-            "kl_per_dimension": losses.gaussian_kl(mu, logvar).mean(0),
+            "kl_per_dimension": self.prior.kl_per_dimension(mu, logvar).mean(0),
             "aggregate_mean": mu.mean(0),
             "aggregate_std": (variance + logvar.exp().mean(0)).sqrt(),
             "mu": mu.flatten(),
@@ -91,7 +89,7 @@ class VAE(Autoencoder):
         }
 
     def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
-        active, dimensions = int(diagnostics["active_units"]), self.config.latent_dim
+        active, dimensions = int(diagnostics["active_units"]), self.code_shape[0]
         kl = float(diagnostics["kl_per_dimension"].sum())
         if active == 0:
             return [

@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from aetrain import device
-from aetrain.classifier import Classifier, encoded, error_percent, fine_tune, fine_tune_lbfgs, softmax_regression
 from aetrain.console import number, table
 from aetrain.data.load import load
 from aetrain.data.split import Splits
+from aetrain.evaluation.classifier import Classifier, encoded, error_percent, softmax_regression
 from aetrain.models import Autoencoder
 from aetrain.run import Run
 from aetrain.tasks.stages import stage_config, stages
+from aetrain.training.fine_tuning import fine_tune, fine_tune_lbfgs
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,12 @@ import torch
 from aetrain import device, models
 from aetrain.console import table
 from aetrain.data.load import load
-from aetrain.data.split import Splits, to_unit
-from aetrain.linear import PCA, gaussian_log_likelihood, linear_elbo, place
+from aetrain.data.split import Split, Splits
+from aetrain.evaluation.nll import importance_nll
+from aetrain.evaluation.pca import PCA, gaussian_log_likelihood, linear_elbo, place
+from aetrain.evaluation.terms import evaluate
 from aetrain.run import Run
 from aetrain.tasks.stages import stage_config, stages
-from aetrain.training.evaluation import evaluate, importance_nll
 from aetrain.training.loop import Training
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> No
     started = time.monotonic()
     where = device.resolve(config.device)
     splits = load(config.data, where)
-    pca = PCA.of(splits.train.images)
+    pca = PCA.of(splits.train)
     metrics: dict[str, float] = {}
     with stages(config, folder, where, resumed) as stage_by_stage, Run(folder, config, overrides).open() as out:
         for k in config.task.code_sizes:
@@ -46,7 +47,7 @@ def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> No
 def closed_form(config, splits: Splits, pca: PCA, where: torch.device) -> dict[str, float]:
     """The closed form's own numbers, and those that this program's evaluation gives of a model placed there, in
     float64."""
-    k = config.model.latent_dim
+    (k,) = config.model.code_shape
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -54,18 +55,17 @@ def closed_form(config, splits: Splits, pca: PCA, where: torch.device) -> dict[s
             config = stage_config(config, sigma_mode="fixed", sigma=math.sqrt(pca.noise(k)))
         model = models.build(config.model, config.net, splits.facts()).to(where).double()
         place(model, pca)
-        if not model.has_prior:
-            return {"pca_train": pca.minimum(k), "pca_test": _evaluated(model, config, splits.test.images)["recon"]}
-        images = splits.train.images
+        if model.prior is None:
+            return {"pca_train": pca.minimum(k), "pca_test": _evaluated(model, config, splits.test)["recon"]}
         with torch.no_grad():
             sigma = model.sigma
-            elbo = torch.cat([linear_elbo(model, sigma, to_unit(part)) for part in images.split(5000)]).mean()
+            elbo = torch.cat([linear_elbo(model, sigma, x) for x, _ in splits.train.chunks(5000)]).mean()
         return {
             "ppca_log_likelihood": pca.log_likelihood(k),
             "ppca_elbo": float(elbo),
             "elbo_error": float(elbo) - pca.log_likelihood(k),
-            "ppca_nll": importance_nll(model, images[:1000], 64, config.seed),
-            "ppca_nll_exact": -gaussian_log_likelihood(model, float(sigma), PCA.of(images[:1000])),
+            "ppca_nll": importance_nll(model, splits.train, 64, config.seed, most=1000),
+            "ppca_nll_exact": -gaussian_log_likelihood(model, float(sigma), PCA.of(splits.train, most=1000)),
             "ppca_sigma": float(sigma),
         }
     finally:
@@ -74,11 +74,11 @@ def closed_form(config, splits: Splits, pca: PCA, where: torch.device) -> dict[s
 
 def against_closed_form(training: Training, pca: PCA) -> dict[str, float]:
     """A trained model's numbers on the training images, and their distance from the closed form's."""
-    model, config, images = training.model, training.config, training.splits.train.images
-    k = config.model.latent_dim
-    terms = _evaluated(model, config, images)
+    model, config = training.model, training.config
+    (k,) = model.code_shape
+    terms = _evaluated(model, config, training.splits.train)
     angle = {"angle_degrees": pca.angle(model.decoder.layers[0].weight.detach())}
-    if model.has_prior:
+    if model.prior is not None:
         return {"elbo": -terms["nelbo"], "gap_nats": pca.log_likelihood(k) + terms["nelbo"], **angle}
     recon, total = terms["recon"], float(pca.values.sum())
     return {
@@ -89,6 +89,6 @@ def against_closed_form(training: Training, pca: PCA) -> dict[str, float]:
     }
 
 
-def _evaluated(model, config, images) -> dict[str, float]:
-    precision = device.Precision.of("fp32", images.device)
-    return evaluate(model, images, config.trainer.eval_batch_size, config.seed, precision).terms
+def _evaluated(model, config, split: Split) -> dict[str, float]:
+    precision = device.Precision.of("fp32", split.device)
+    return evaluate(model, split, config.trainer.eval_batch_size, config.seed, precision).terms

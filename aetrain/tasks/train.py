@@ -21,9 +21,9 @@ from aetrain.console import table
 from aetrain.data.load import load
 from aetrain.data.split import Splits
 from aetrain.errors import AetrainError, Interrupted, RunFailed, UserError
+from aetrain.evaluation.terms import evaluate
 from aetrain.run import Run
 from aetrain.training import checkpoint
-from aetrain.training.evaluation import evaluate
 from aetrain.training.loop import Training
 from aetrain.training.signals import Requests, listening
 from aetrain.training.state import restore, stays_stopped
@@ -99,7 +99,7 @@ def conclude(training: Training) -> dict[str, float]:
     per_unit = {
         name: [round(float(v), 6) if math.isfinite(v) else None for v in value]
         for name, value in training.tested.diagnostics.items()
-        if value.shape == (config.model.latent_dim,)
+        if value.shape == training.model.code_shape
     }
     skipped = {"skipped_steps": training.skipped_steps()} if config.trainer.on_nonfinite == "skip" else {}
     training.run.finish(training.step, "done", metrics, time.monotonic() - training.started,
@@ -138,8 +138,8 @@ def objective(config, metrics: dict[str, float]) -> float | None:
 
 def _every_metric(training: Training) -> dict[str, float]:
     """The metrics that the run will have, with the values of a few images."""
-    few = (training.splits.val if len(training.splits.val) else training.splits.train).images[:2]
-    found = evaluate(training.model, few, len(few), 0, training.precision)
+    split = training.splits.val if len(training.splits.val) else training.splits.train
+    found = evaluate(training.model, split, 2, 0, training.precision, most=2)
     values = {f"train/{name}": value for name, value in found.terms.items()}
     if len(training.splits.val):
         values |= {f"val/{name}": value for name, value in found.terms.items()}

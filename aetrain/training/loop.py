@@ -13,13 +13,14 @@ from aetrain.console import ProgressBar, number
 from aetrain.data.split import Splits
 from aetrain.device import Precision
 from aetrain.errors import RunFailed
-from aetrain.grids import make_grids
+from aetrain.evaluation.nll import importance_nll
+from aetrain.evaluation.terms import Evaluation, evaluate
 from aetrain.models import Autoencoder
 from aetrain.noise import mix
+from aetrain.pictures.grids import make_grids
 from aetrain.run import Run
 from aetrain.training import checkpoint, state
 from aetrain.training.batches import Batches
-from aetrain.training.evaluation import Evaluation, evaluate, importance_nll
 from aetrain.training.lbfgs import make_lbfgs_step
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
@@ -200,13 +201,12 @@ class Training:
         self.tested = self.evaluate("test")
         if samples := self.config.trainer.nll_samples:
             seed = mix(self.config.seed, "importance samples", "test")
-            self.tested.terms["nll"] = importance_nll(self.model, self.splits.test.images, samples, seed)
+            self.tested.terms["nll"] = importance_nll(self.model, self.splits.test, samples, seed)
         return self.last_metrics | self._log_evaluation("test", self.tested, histograms=not len(self.splits.val))
 
     def evaluate(self, split: str) -> Evaluation:
         self.scheduler.apply(self.total_steps)
-        images = getattr(self.splits, split).images
-        seed = mix(self.config.seed, "evaluation", split)
+        images, seed = getattr(self.splits, split), mix(self.config.seed, "evaluation", split)
         return evaluate(self.model, images, self.config.trainer.eval_batch_size, seed, self.precision)
 
     def _log_evaluation(self, split: str, evaluation: Evaluation, histograms: bool = True) -> dict[str, float]:

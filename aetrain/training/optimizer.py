@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aetrain.training.lbfgs import lbfgs
+from aetrain.lbfgs import lbfgs
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from aetrain.data.split import Split, Splits
-from aetrain.linear import PCA, gaussian_log_likelihood, linear_elbo, place
-from aetrain.training.evaluation import importance_nll
-from tests.conftest import build, facts
+from aetrain.evaluation.nll import importance_nll
+from aetrain.evaluation.pca import PCA, gaussian_log_likelihood, linear_elbo, place
+from tests.conftest import build, facts, unlabelled
 
 
 def responsive(*overrides):
@@ -59,7 +59,7 @@ def test_importance_samples_come_in_portions_of_any_number(float64):
     raw = torch.randint(0, 256, (130, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     net = responsive("model=vae", "net.hidden=[30]", "model.latent_dim=4", "model.likelihood=gaussian")
     before = torch.get_rng_state()
-    values = [importance_nll(net, raw, samples, 0) for samples in (1, 64, 100)]
+    values = [importance_nll(net, unlabelled(raw), samples, 0) for samples in (1, 64, 100)]
     assert values[0] > values[1] > values[2] - 0.5 and net.training
     assert torch.equal(torch.get_rng_state(), before)
     # The same estimate in one piece, from the same noise.
@@ -81,7 +81,7 @@ def linear_images():
 
 
 def linear_vae(images, k=4):
-    pca = PCA.of(images)
+    pca = PCA.of(unlabelled(images))
     net = build("model=vae", "net=linear", "model.likelihood=gaussian", "model.output=identity",
                 f"model.latent_dim={k}", f"model.sigma={pca.noise(k) ** 0.5}", image_shape=(1, 6, 6))  # fmt: skip
     net.sigma = torch.tensor(pca.noise(k) ** 0.5)
@@ -96,7 +96,7 @@ def test_at_the_closed_form_every_bound_is_the_likelihood(float64, linear_images
     elbo = linear_elbo(net, net.sigma, linear_images).mean().item()
     assert elbo == pytest.approx(exact, abs=1e-3)
     for samples in (1, 100):  # the posterior is exact, so a single sample is enough
-        assert importance_nll(net, linear_images, samples, 0) == pytest.approx(-exact, abs=1e-3)
+        assert importance_nll(net, unlabelled(linear_images), samples, 0) == pytest.approx(-exact, abs=1e-3)
     reference = torch.distributions.LowRankMultivariateNormal(
         pca.mean, net.decoder.layers[0].weight.detach(), torch.full((36,), net.sigma.item() ** 2)
     )
@@ -126,7 +126,7 @@ def test_the_models_own_elbo_has_the_closed_forms_expectation(float64, linear_im
 
 
 def test_a_linear_autoencoder_placed_at_pca_has_its_error(float64, linear_images):
-    pca = PCA.of(linear_images)
+    pca = PCA.of(unlabelled(linear_images))
     net = build("model=ae", "net=linear", "model.output=identity", "model.latent_dim=3", image_shape=(1, 6, 6))
     place(net, pca)
     assert net(linear_images)["recon"].mean().item() == pytest.approx(pca.minimum(3), rel=1e-9)

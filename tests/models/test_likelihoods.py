@@ -8,9 +8,9 @@ import torch
 from aetrain import losses
 from aetrain.config.schema.model.base import LIKELIHOODS
 from aetrain.device import Precision
+from aetrain.evaluation.terms import evaluate
 from aetrain.models.autoencoder import SIGMA_FLOOR
-from aetrain.training.evaluation import evaluate
-from tests.conftest import build
+from tests.conftest import build, unlabelled
 
 GAUSSIAN = "model.likelihood=gaussian"
 FP32 = Precision.of("fp32", torch.device("cpu"))
@@ -68,8 +68,8 @@ def test_in_evaluation_the_optimal_sigma_is_that_of_the_whole_split(model):
     raw = torch.randint(0, 256, (301, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     raw[200:] //= 8  # batches of different brightness
     net = build(f"model={model}", GAUSSIAN, "model.sigma_mode=optimal")
-    whole = evaluate(net, raw, 301, 5, FP32).terms
-    assert evaluate(net, raw, 60, 5, FP32).terms == pytest.approx(whole, rel=1e-4)
+    whole = evaluate(net, unlabelled(raw), 301, 5, FP32).terms
+    assert evaluate(net, unlabelled(raw), 60, 5, FP32).terms == pytest.approx(whole, rel=1e-4)
 
 
 @pytest.mark.parametrize(

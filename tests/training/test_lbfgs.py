@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from aetrain.classifier import Classifier, fine_tune_lbfgs, softmax_regression
 from aetrain.data.split import Split
 from aetrain.device import Precision
-from aetrain.training.lbfgs import lbfgs, make_lbfgs_step
+from aetrain.evaluation.classifier import Classifier, softmax_regression
+from aetrain.lbfgs import lbfgs
+from aetrain.training.fine_tuning import fine_tune_lbfgs
+from aetrain.training.lbfgs import make_lbfgs_step
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.step import Latch, make_step
 from tests.conftest import build, compose

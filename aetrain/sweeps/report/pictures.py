@@ -1,6 +1,6 @@
 """Rows and whole grids of the runs' own images, cut out for comparison. Imports no torch.
 
-The tiles of a grid are square, two pixels apart, on a grid of known columns: see aetrain/grids.py.
+The tiles of a grid are square, two pixels apart, on a grid of known columns: see aetrain/pictures/grids.py.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ import torch
 
 from aetrain.config.tables import MODELS
 from aetrain.device import Precision
-from aetrain.training.evaluation import evaluate
-from tests.conftest import build
+from aetrain.evaluation.terms import evaluate
+from tests.conftest import build, unlabelled
 
 FP32 = Precision.of("fp32", torch.device("cpu"))
 
@@ -19,9 +19,9 @@ def raw():
 @pytest.mark.parametrize("model", sorted(MODELS))
 def test_results_do_not_depend_on_the_batch_size(model, raw):
     net = build(f"model={model}")
-    whole = evaluate(net, raw, 1000, 0, FP32)
+    whole = evaluate(net, unlabelled(raw), 1000, 0, FP32)
     for batch in (7, 128):
-        parts = evaluate(net, raw, batch, 0, FP32)
+        parts = evaluate(net, unlabelled(raw), batch, 0, FP32)
         assert parts.terms == pytest.approx(whole.terms, rel=1e-5)
         for name, value in whole.diagnostics.items():
             torch.testing.assert_close(parts.diagnostics[name], value, rtol=1e-4, atol=1e-5)
@@ -31,7 +31,7 @@ def test_results_do_not_depend_on_the_batch_size(model, raw):
 def test_evaluating_twice_is_equal_and_leaves_no_trace(model, raw):
     net = build(f"model={model}")
     rng, weights = torch.get_rng_state(), {k: v.clone() for k, v in net.state_dict().items()}
-    first, second = (evaluate(net, raw, 128, 0, FP32).terms for _ in range(2))
+    first, second = (evaluate(net, unlabelled(raw), 128, 0, FP32).terms for _ in range(2))
     assert first == second
     assert torch.equal(torch.get_rng_state(), rng) and net.training
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in weights.items())
@@ -42,7 +42,7 @@ def test_rho_hat_is_that_of_the_whole_split(raw):
     code = net.encode(raw / 255).double()
     rho_hat = code.mean(0)
     expected = (0.05 * (0.05 / rho_hat).log() + 0.95 * (0.95 / (1 - rho_hat)).log()).sum().item()
-    assert evaluate(net, raw, 50, 0, FP32).terms["sparsity"] == pytest.approx(expected, rel=1e-5)
+    assert evaluate(net, unlabelled(raw), 50, 0, FP32).terms["sparsity"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_active_units_and_kl_per_dimension(raw):
@@ -50,7 +50,7 @@ def test_active_units_and_kl_per_dimension(raw):
     with torch.no_grad():
         net.encoder.layers[-1].weight[:3] *= 50  # three means that vary, two that hardly do
         net.encoder.layers[-1].weight[3:5] *= 1e-3
-    result = evaluate(net, raw, 100, 0, FP32)
+    result = evaluate(net, unlabelled(raw), 100, 0, FP32)
     assert result.diagnostics["active_units"] == 3
     assert result.diagnostics["kl_per_dimension"].sum().item() == pytest.approx(result.terms["kl"], rel=1e-5)
 
@@ -60,6 +60,6 @@ def test_an_image_is_encoded_once_and_again_only_for_another_input_or_a_first_pa
     net, seen = build(f"model={model}"), []
     compute = type(net.encoder).forward
     monkeypatch.setattr(type(net.encoder), "forward", lambda self, x: seen.append(len(x)) or compute(self, x))
-    evaluate(net, raw, 100, 0, FP32)
+    evaluate(net, unlabelled(raw), 100, 0, FP32)
     assert sum(seen) == runs * len(raw)
     assert "forward" not in vars(net.encoder)

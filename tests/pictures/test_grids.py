@@ -7,21 +7,23 @@ import pytest
 import torch
 from PIL import Image
 
-from aetrain.grids import GAP, _grid, filters, traversals
+from aetrain.pictures.filters import filters
+from aetrain.pictures.grids import GAP, grid, whole_rows
+from aetrain.pictures.traversals import traversals
 from tests.conftest import build
 
 
-def pixels(grid):
+def pixels(drawn):
     """(H, W, 3) of a grid's PNG."""
-    return torch.from_numpy(np.array(Image.open(io.BytesIO(grid.png)).convert("RGB")))
+    return torch.from_numpy(np.array(Image.open(io.BytesIO(drawn.png)).convert("RGB")))
 
 
 def test_a_traversal_changes_one_dimension_of_the_code(images):
     model = build("model=vae", "model.latent_dim=5").eval()
-    image = (images[:1] * 255).to(torch.uint8)
+    image = images[:1]
     with torch.no_grad():
         shown = traversals(model, image)
-        code = model.encode(image / 255)
+        code = model.encode(image)
         for j, k, value in [(0, 0, -3.0), (2, 5, 0.0), (4, 8, 1.8)]:
             z = code.clone()
             z[0, j] = value
@@ -32,14 +34,14 @@ def test_a_traversal_changes_one_dimension_of_the_code(images):
 def test_at_most_32_dimensions_are_traversed(images):
     model = build("model=vae", "model.latent_dim=40").eval()
     with torch.no_grad():
-        assert len(traversals(model, (images[:1] * 255).to(torch.uint8))) == 32
+        assert len(traversals(model, images[:1])) == 32
 
 
 @pytest.mark.parametrize(("units", "shown"), [(100, 64), (20, 16), (5, 5)])
 def test_filters_are_the_first_units_scaled_about_grey(units, shown):
     weight = torch.randn(units, 12, generator=torch.Generator().manual_seed(0))
     weight[1] = 0
-    result = filters(weight, (1, 3, 4))
+    result = filters(whole_rows(weight[:64]), (1, 3, 4))
     assert result.shape == (shown, 1, 3, 4) and bool((result[1] == 0.5).all())
     assert result.min() >= 0 and result.max() <= 1
     extremes = (result.flatten(1) - 0.5).abs().amax(1)
@@ -50,9 +52,9 @@ def test_filters_are_the_first_units_scaled_about_grey(units, shown):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_tiles_stand_in_rows_two_pixels_apart(channels):
     images = torch.rand(3, 4, channels, 5, 6, generator=torch.Generator().manual_seed(0))
-    grid = _grid("x", images)
-    shown = pixels(grid)
-    assert shown.shape == (3 * (5 + GAP) + GAP, 4 * (6 + GAP) + GAP, 3) == (grid.height, grid.width, 3)
+    drawn = grid("x", images)
+    shown = pixels(drawn)
+    assert shown.shape == (3 * (5 + GAP) + GAP, 4 * (6 + GAP) + GAP, 3) == (drawn.height, drawn.width, 3)
     for r in range(3):
         for c in range(4):
             top, left = GAP + r * (5 + GAP), GAP + c * (6 + GAP)

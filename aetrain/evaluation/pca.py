@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from aetrain import losses
-from aetrain.data.split import to_unit
+from aetrain.data.split import Split
 from aetrain.models import Autoencoder
 
 
@@ -24,17 +24,18 @@ class PCA:
     vectors: Tensor
 
     @classmethod
-    def of(cls, images: Tensor) -> PCA:
-        """images: (N, C, H, W), uint8 or floats; the covariance is divided by N."""
-        pixels = images[0].numel()
-        total = images.new_zeros(pixels, dtype=torch.float64)
-        products = images.new_zeros(pixels, pixels, dtype=torch.float64)
-        for part in images.split(10_000):
-            x = to_unit(part).double().flatten(1)
+    def of(cls, split: Split, most: int | None = None) -> PCA:
+        """Of all images of a split, or the first `most`; the covariance is divided by their number."""
+        pixels, images = math.prod(split.image_shape), 0
+        total = torch.zeros(pixels, dtype=torch.float64, device=split.device)
+        products = torch.zeros(pixels, pixels, dtype=torch.float64, device=split.device)
+        for part, _ in split.chunks(10_000, most):
+            x = part.double().flatten(1)
             total += x.sum(0)
             products += x.T @ x
-        mean = total / len(images)
-        covariance = products / len(images) - torch.outer(mean, mean)
+            images += len(x)
+        mean = total / images
+        covariance = products / images - torch.outer(mean, mean)
         values, vectors = torch.linalg.eigh(covariance)
         return cls(mean, covariance, values.flip(0).clamp(min=0), vectors.flip(1))
 
@@ -88,11 +89,11 @@ def place(model: Autoencoder, data: PCA) -> None:
     """Set a linear model's weights to the closed form that minimises its objective. An AE becomes PCA; a VAE with a
     Gaussian likelihood probabilistic PCA, W = U (Λ − σ² I)^½, whose posterior is diagonal in that basis:
     N(M⁻¹ Wᵀ (x − mean), σ² M⁻¹) with M = Wᵀ W + σ² I = Λ, so that no ELBO is looser than the likelihood."""
-    k = model.config.latent_dim
+    (k,) = model.code_shape
     vectors, values = data.vectors[:, :k], data.values[:k]
     encoder, decoder = model.encoder.layers[0], model.decoder.layers[0]
     decoder.bias.copy_(data.mean)
-    if not model.has_prior:
+    if model.prior is None:
         encoder.weight.copy_(vectors.T)
         encoder.bias.copy_(-vectors.T @ data.mean)
         decoder.weight.copy_(vectors)

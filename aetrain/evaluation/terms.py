@@ -1,0 +1,94 @@
+"""A model's terms and diagnostics on a whole split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from aetrain.data.split import Split
+from aetrain.device import Precision
+from aetrain.models import Autoencoder
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """terms: mean over the split of the loss and of every term. diagnostics: see Autoencoder.diagnostics."""
+
+    terms: dict[str, float]
+    diagnostics: dict[str, Tensor]
+
+
+@torch.no_grad()
+def evaluate(model: Autoencoder, split: Split, batch_size: int, seed: int, precision: Precision,
+             most: int | None = None) -> Evaluation:  # fmt: skip
+    """Means over all images, or over the first `most`, summed in float64; the noise of an image depends on `seed` and
+    its position, so that the result does not depend on batch_size."""
+    with (
+        evaluating(model),
+        precision.autocast(),
+        model.split_statistics(split_statistics(model, split, batch_size, seed, most)),
+    ):
+        sums: dict[str, Tensor] = {}
+        latents: dict[str, list[Tensor]] = {}
+        images = 0
+        for x, y in split.chunks(batch_size, most):
+            with model.noise.fixed(seed, images), _encoding_once(model):
+                for name, term in model(x, y).items():
+                    sums[name] = sums.get(name, 0) + term.sum(dtype=torch.float64)
+                for name, value in model.latents(x, y).items():
+                    latents.setdefault(name, []).append(value)
+            images += len(x)
+        totals = torch.stack(list(sums.values())).tolist()  # the one copy to the host
+        terms = {name: total / images for name, total in zip(sums, totals, strict=True)}
+        return Evaluation(terms, model.diagnostics({name: torch.cat(parts) for name, parts in latents.items()}))
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """Within: the model is in evaluation mode."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def split_statistics(model: Autoencoder, split: Split, batch_size: int, seed: int,
+                     most: int | None = None) -> dict[str, Tensor]:  # fmt: skip
+    """The model's batch statistics over the whole split: a first pass, for models that have any, with the noise that
+    the second will draw."""
+    sums: dict[str, Tensor] = {}
+    images = 0
+    for x, y in split.chunks(batch_size, most):
+        with model.noise.fixed(seed, images):
+            means = model.batch_statistics(x, y)
+        if not means:
+            return {}
+        for name, value in means.items():
+            sums[name] = sums.get(name, 0) + value.double() * len(x)
+        images += len(x)
+    return {name: (total / images).to(torch.get_default_dtype()) for name, total in sums.items()}
+
+
+@contextmanager
+def _encoding_once(model: Autoencoder) -> Iterator[None]:
+    """Within: the encoder remembers its answer to the tensor that it was last given. A model's terms and its latents
+    ask about the same batch, and encoding is half of an evaluation."""
+    compute, asked, answer = model.encoder.forward, None, None
+
+    def remember(x: Tensor) -> Tensor:
+        nonlocal asked, answer
+        if asked is not x:
+            asked, answer = x, compute(x)
+        return answer
+
+    model.encoder.forward = remember  # on the instance, before the class's own
+    try:
+        yield
+    finally:
+        del model.encoder.forward

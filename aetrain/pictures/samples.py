@@ -1,0 +1,28 @@
+"""New images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from aetrain.data.split import Batch
+from aetrain.models import Autoencoder
+
+CODES = 10_000  # training codes to which a Gaussian is fitted
+
+
+def samples(model: Autoencoder, labels: Tensor) -> Tensor:
+    """From the prior. labels: (n,), for models that use them -> (n, C, H, W)."""
+    return model.sample(len(labels), labels)
+
+
+def samples_gaussian(model: Autoencoder, train: Iterable[Batch], labels: Tensor) -> Tensor:
+    """For a model without a prior: decoded from a Gaussian fitted to the codes of training images (ex-post density
+    estimation, Ghosh et al. 2020). labels: (n,) -> (n, C, H, W)."""
+    codes = torch.cat([model.encode(x, y) for x, y in train])  # (N, D)
+    # mean + Cᵀε/√N with standard normal ε: a draw with the codes' own covariance, without factorising it.
+    centred = codes - codes.mean(0)
+    epsilon = model.noise.randn_like(codes.new_empty(len(labels), len(codes)))
+    return model.decode(codes.mean(0) + epsilon @ centred / len(codes) ** 0.5, labels)
