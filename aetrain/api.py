@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from aetrain.config.schema import Config
 from aetrain.errors import UserError
+from aetrain.folder import check_links, check_new, make
+from aetrain.logs import logged_to
 
 if TYPE_CHECKING:
     from aetrain.models import Autoencoder
@@ -41,20 +47,29 @@ def config(*overrides: str) -> Config:
 
 def train(config: Config, folder: str | Path | None = None) -> Result:
     """Train into `folder`, by default outputs/<model>/<time>. Raises a UserError, RunFailed or Interrupted."""
-    import json
-
-    from aetrain.folder import check_new
-    from aetrain.logs import logged_to
-    from aetrain.tasks import run_task
-
     now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     folder = Path(folder) if folder is not None else Path("outputs", config.model.name, now)
-    check_new(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with logged_to(folder):
-        run_task(config, folder, [])
+    run(config, folder)
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     return Result(folder, result["status"], result["metrics"])
+
+
+def run(config: Config, folder: Path, overrides: Sequence[str] = (), resumed: bool = False) -> float | None:
+    """The configuration's task in a folder, new or resumed: what every way to run one comes to. Returns the metric that
+    a sweep minimises. overrides: as typed, for result.json."""
+    check_links(folder) if resumed else check_new(folder)
+    make(folder)
+    _ignore_sigusr1()
+    with logged_to(folder):
+        from aetrain.tasks import run_task  # here, because it imports torch
+
+        return run_task(config, folder, list(overrides), resumed)
+
+
+def _ignore_sigusr1() -> None:
+    """Until there is something to write a checkpoint of."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def load(run: str | Path, device: str = "cpu") -> Autoencoder:

@@ -1,51 +1,36 @@
-"""The `aetrain` command: argv → composed, checked configuration → task. Imports no torch.
-
-Hydra makes a run's folder before it calls the task, so a single run is composed and checked here first: a mistake
-leaves nothing behind. The members of a sweep are checked by hydra_plugins/aetrain_sweeper.py.
-"""
+"""The `aetrain` command: argv → what is asked for. Imports no torch."""
 
 from __future__ import annotations
 
-import logging
-import os
-import re
 import shutil
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-import hydra
-from hydra._internal.utils import get_args_parser
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.utils import JobStatus, run_job
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from aetrain import __version__, resume
-from aetrain.compose import check, check_typed, composed, given_keys, register, without_hydra
-from aetrain.config.conf import CONF
+from aetrain import __version__, api, jobs, resume
+from aetrain.arguments import Arguments, parse
+from aetrain.compose import (
+    check,
+    check_typed,
+    composed,
+    digested,
+    given_keys,
+    hydra_with,
+    without_hydra,
+)  # fmt: skip
 from aetrain.config.explain import explain
 from aetrain.config.rules import check_metric
 from aetrain.config.tables import TASKS
 from aetrain.config.tree import typed
 from aetrain.data.card import has_val
 from aetrain.errors import AetrainError, Interrupted, UserError
-from aetrain.folder import check_links, check_new
-from aetrain.logs import logged_to
+from aetrain.hydra_parts import get_args_parser
 from aetrain.sweeps import report
-
-log = logging.getLogger("aetrain")
-
-LAST = Path("checkpoints", "last.pt")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,78 +63,59 @@ def _run(argv: list[str]) -> None:
         return
     if argv and argv[0] in TASKS:  # a verb
         argv = [f"task={argv[0]}", *argv[1:]]
-    parser = get_args_parser()
-    parser.error = _refuse  # type: ignore[method-assign]
-    args = parser.parse_args(argv)
-    if args.experimental_rerun is not None:
-        raise UserError("--experimental-rerun: refused, it unpickles a file and so runs whatever that file says")
-    register()
+    args = parse(argv)
     if args.help:
         from aetrain.config.help import page
 
         words = [word for word in args.overrides if not word.startswith(("resume=", "run=", "sweep="))]
         config = without_hydra(composed(words, args.config_dir, args.config_name)[0])
+        for key in OmegaConf.missing_keys(config):  # what has no default is shown all the same
+            OmegaConf.update(config, key, "…")
         print(page(typed(config, given_keys(words))))
         return
     shows_only = args.hydra_help or args.cfg or args.info or args.shell_completion
     if shows_only:
-        _hydra_main(argv, Job())
+        _show(args)
         return
     if "task=report" in args.overrides:
         report.command(args.overrides, args.multirun)
         return
     resumed = resume.arguments(args.overrides)
-    if resumed and resumed.is_sweep:
-        flags = [word for word in argv if word not in args.overrides]
-        args.overrides = [*resumed.restored, *resumed.further]
-        argv = [*flags, *([] if args.multirun else ["--multirun"]), *args.overrides]
-    if args.multirun and resumed and not resumed.is_sweep:
+    if args.multirun and resumed and not resumed.sweep:
         raise UserError(f"resume={resumed.folder}: a single run; leave out --multirun")
-    if args.multirun or (resumed and resumed.is_sweep):
-        if "hydra/launcher=submitit_slurm" in args.overrides and not shutil.which("srun"):
-            raise UserError(
-                "hydra/launcher=submitit_slurm: srun was not found, so SLURM is not here; start it on the cluster, or "
-                "try it with hydra/launcher=submitit_local"
-            )
-        _check_search(args)
-        _hydra_main(argv, Job(swept=swept_keys(args.overrides), resumed=bool(resumed)))
-        return
+    if resumed and resumed.config:
+        check_typed(resumed.config)
+        api.run(resumed.config, resumed.folder, resumed.further, resumed=True)
+    elif args.multirun or resumed:
+        _sweep(args, resumed)
+    else:
+        config, context = composed(args.overrides, args.config_dir, args.config_name)
+        if config.hydra.mode == RunMode.MULTIRUN:
+            raise UserError("hydra.mode=MULTIRUN: a sweep is asked for with --multirun")
+        config.hydra.mode = RunMode.RUN
+        jobs.run_single(check(without_hydra(config), args.overrides), config, context, args.overrides)
+
+
+def _sweep(args: Arguments, resumed: resume.Resumed | None) -> None:
+    overrides = list(resumed.launch if resumed else args.overrides)
+    if "hydra/launcher=submitit_slurm" in overrides and not shutil.which("srun"):
+        raise UserError(
+            "hydra/launcher=submitit_slurm: srun was not found, so SLURM is not here; start it on the cluster, or "
+            "try it with hydra/launcher=submitit_local"
+        )
+    job = jobs.Job(swept=tuple(swept_keys(overrides)))
     if resumed:
-        _resume_run(resumed)
-        return
-    _run_single(args, Job(given=args.overrides))
+        job.members = {member.folder: member for member in resumed.sweep.members}
+        job.swept = tuple(jobs.swept_keys([member.overrides for member in resumed.sweep.members]))
+    else:
+        _check_search(args)
+    if "hydra/sweeper=optuna" in overrides and not any("max_failure_rate" in word for word in overrides):
+        overrides.append("hydra.sweeper.max_failure_rate=1")  # a trial that diverges is a result of the search
+    with hydra_with(args.config_dir) as hydra, digested(lambda: not job.started):
+        hydra.multirun(config_name=args.config_name or "config", task_function=job, overrides=overrides)
 
 
-def _resume_run(resumed: resume.Resumed) -> None:
-    """Without Hydra: the configuration is what the folder holds, with the user's further values."""
-    check_typed(resumed.config)
-    check_links(resumed.folder)
-    _ignore_sigusr1()
-    with logged_to(resumed.folder), told():
-        from aetrain.tasks import run_task
-
-        run_task(resumed.config, resumed.folder, resumed.further, resumed=True)
-
-
-def _run_single(args, job: Job) -> None:
-    """As Hydra runs a single job, but composed once: Hydra's own entry would do so twice again, which takes longer than
-    all the rest before torch is imported."""
-    config, context = composed(args.overrides, args.config_dir, args.config_name)
-    if config.hydra.mode == RunMode.MULTIRUN:
-        raise UserError("hydra.mode=MULTIRUN: a sweep is asked for with --multirun")
-    check(without_hydra(config), job.given)
-    check_new(Path(str(config.hydra.run.dir)))
-    config.hydra.mode = RunMode.RUN
-    context.callbacks.on_run_start(config=config, config_name=args.config_name)
-    with _folder_errors(job):
-        returned = run_job(task_function=job, config=config, job_dir_key="hydra.run.dir", job_subdir_key=None,
-                           hydra_context=context)  # fmt: skip
-    context.callbacks.on_run_end(config=config, config_name=args.config_name, job_return=returned)
-    if returned.status == JobStatus.FAILED:
-        raise returned._return_value  # its property would print Hydra's words first
-
-
-def _check_search(args) -> None:
+def _check_search(args: Arguments) -> None:
     """For a sweeper other than ours, which starts trials without checking them: what can be said before the first."""
     foreign = [o for o in args.overrides if o.startswith("hydra/sweeper=") and not o.endswith(("=aetrain", "=basic"))]
     swept = swept_keys(args.overrides)
@@ -162,151 +128,24 @@ def _check_search(args) -> None:
         raise UserError(f"{foreign[0]}: chooses by the validation images, and data.val_size=0 leaves none")
 
 
-def _refuse(message: str) -> None:
-    raise UserError(f"{message}; aetrain --help shows the usage")
-
-
-def member_name(overrides: Sequence[str]) -> str:
-    """A sweep member's overrides as a short folder name that every file system takes: the values, then the groups."""
-    kept = sorted((o for o in overrides if not re.match(r"[+~]*(data\.root|hydra)\b", o)), key=_is_group)
-    return re.sub(r"[^\w.=,+-]+", "_", ",".join(kept))[:120].rstrip("._") or "default"
-
-
-# Here and not in `_run`: the processes in which other launchers run a sweep's members import this module, no more.
-OmegaConf.register_new_resolver("aetrain.member", member_name, replace=True)
-
-
 def swept_keys(overrides: Sequence[str]) -> list[str]:
     """The keys of those overrides that have more than one value: a list of them, an interval, a choice, …"""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     return [override.key_or_group for override in parsed if override.is_sweep_override()]
 
 
-def _is_group(override: str) -> bool:
-    return "." not in override.partition("=")[0]
-
-
-@dataclass(frozen=True)
-class Member:
-    """A member of a sweep: what Hydra's job is to do."""
-
-    config: Any  # the typed, checked tree
-    sweep: Path
-    folder: Path
-    overrides: list[str]  # without those of Hydra's own part
-    resumed: bool  # whether it goes on from its last checkpoint
-
-    @classmethod
-    def of(cls, config: DictConfig, swept: Sequence[str] = ()) -> Member:
-        """Of Hydra's current job in a sweep; it is resumed wherever it has a checkpoint."""
-        current = HydraConfig.get()
-        overrides = [override for override in current.overrides.task if not override.startswith("hydra.")]
-        tree, folder = check(config, overrides), Path(current.runtime.output_dir)
-        check_metric(tree, [*swept, *(current.sweeper.get("params") or {})])
-        return cls(tree, Path(current.sweep.dir), folder, overrides, (folder / LAST).is_file())
-
-
-@dataclass
-class Job:
-    """What Hydra calls for every run of a command line."""
-
-    given: Sequence[str] | None = None  # the user's overrides; None in a sweep, whose members have their own
-    resumed: bool = False  # whether a sweep with all that it has goes on
-    swept: Sequence[str] = ()  # keys of a sweep
-    started: bool = False
-
-    def __call__(self, config: DictConfig) -> float | None:
-        self.started = True
-        _ignore_sigusr1()
-        with told():
-            return self._run(config)
-
-    def _run(self, config: DictConfig) -> float | None:
-        from aetrain.tasks import run_task
-
-        if self.given is not None:
-            folder = Path(HydraConfig.get().runtime.output_dir)
-            overrides = [override for override in self.given if not override.startswith("hydra.")]
-            return run_task(check(config, overrides), folder, overrides)
-        member = Member.of(config, self.swept)
-        with reported(member.sweep):
-            try:
-                return run_task(member.config, member.folder, member.overrides, member.resumed)
-            except Interrupted as error:
-                line = str(error).partition("; continue with")[0]
-                raise Interrupted(f"{line}; continue with aetrain resume={member.sweep}", error.exit_code) from error
-
-
-def _ignore_sigusr1() -> None:
-    """Until there is something to write a checkpoint of."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Within: what ends a run is in its log file, too."""
-    try:
-        yield
-    except Interrupted as interrupt:
-        log.debug("%s", interrupt)
-        raise
-    except AetrainError as error:
-        log.debug("%s", error)  # the terminal has it on stderr
-        raise
-    except Exception:
-        log.debug("a bug", exc_info=True)
-        raise
-
-
-@contextmanager
-def reported(sweep: Path) -> Iterator[None]:
-    """The sweep's report is made anew at the end of the block, however it ends."""
-    try:
-        yield
-    finally:
-        from aetrain.sweeps import report
-
-        report.refresh(sweep)
-
-
-def _hydra_main(argv: list[str], job: Job) -> None:
-    """Hand the command line to Hydra, which calls the job once or, in a sweep, for every member."""
-
-    def entry(config: DictConfig) -> float | None:
-        return job(config)
-
-    entry.swept, entry.resumes = job.swept, job.resumed  # for the sweeper and the launcher
-    run = hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(entry)
-    before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv = ["aetrain", *argv]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
-    try:
-        with _folder_errors(job):
-            run()
-    finally:
-        sys.argv = before[0]
-        os.environ.pop("HYDRA_FULL_ERROR")
-        if before[1] is not None:
-            os.environ["HYDRA_FULL_ERROR"] = before[1]
-        GlobalHydra.instance().clear()
-
-
-@contextmanager
-def _folder_errors(job: Job) -> Iterator[None]:
-    """Before any job, what is raised are Hydra's answers to a folder that cannot be made or an override that it cannot
-    digest."""
-    try:
-        yield
-    except (OSError, ValueError, RecursionError) as error:
-        if job.started or isinstance(error, HydraException | OmegaConfBaseException):
-            raise
-        if isinstance(error, OSError):
-            raise UserError(
-                f"{error.filename}: the folder cannot be made ({error.strerror}); choose another with hydra.run.dir=… "
-                "or hydra.sweep.dir=…"
-            ) from error
-        raise UserError(" ".join(str(error).split())) from error
+def _show(args: Arguments) -> None:
+    """What Hydra itself shows of a configuration, of its plugins or its help."""
+    with hydra_with(args.config_dir) as hydra, digested():
+        name = args.config_name or "config"
+        if args.hydra_help:
+            hydra.hydra_help(config_name=name, args_parser=get_args_parser(), args=args)
+        elif args.cfg:
+            hydra.show_cfg(name, args.overrides, args.cfg, args.package, args.resolve)
+        elif args.shell_completion:
+            hydra.shell_completion(config_name=name, overrides=args.overrides)
+        else:
+            hydra.show_info(args.info, config_name=name, overrides=args.overrides)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import hydra
-from hydra._internal.callbacks import Callbacks
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
-from hydra.types import HydraContext
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -22,6 +25,7 @@ from aetrain.config.tables import GROUPS, MODELS, TRAINER
 from aetrain.config.tree import typed
 from aetrain.device import check_device
 from aetrain.errors import UserError
+from aetrain.hydra_parts import Callbacks, Hydra, create_config_search_path
 
 
 @functools.cache  # once per process
@@ -35,24 +39,42 @@ def register() -> None:
             store.store(group=f"hydra/schema/{group}", name=name, node=cls)
 
 
-def composed(
-    overrides: Sequence[str], config_dir: str | None = None, config_name: str | None = None
-) -> tuple[DictConfig, HydraContext]:
-    """The configuration of these overrides, with Hydra's own part, and what a job of Hydra's needs besides.
-
-    config_dir: a folder of the user's own YAML."""
+@contextmanager
+def hydra_with(config_dir: str | None = None) -> Iterator[Hydra]:
+    """Within: Hydra knows our configuration, and before it a folder of the user's own YAML."""
     register()
-    if config_dir and not os.path.isdir(config_dir):
-        raise UserError(f"--config-dir {config_dir}: there is no such folder")
-    searched = [f"hydra.searchpath=[{os.path.abspath(config_dir)}]"] if config_dir else []
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        try:
-            config = hydra.compose(config_name or "config", [*overrides, *searched], return_hydra_config=True)
-        except (ValueError, AssertionError, TypeError) as error:
-            if isinstance(error, HydraException | OmegaConfBaseException):
-                raise
-            raise UserError(" ".join(str(error).split())) from error  # an override that Hydra cannot digest
-        return config, HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
+    hydra.version.setbase("1.3")
+    path = create_config_search_path(f"file://{CONF}")
+    if config_dir:
+        if not Path(config_dir).is_dir():
+            raise UserError(f"--config-dir {config_dir}: there is no such folder")
+        path.prepend("command line", f"file://{os.path.abspath(config_dir)}")
+    GlobalHydra.instance().clear()
+    try:
+        yield Hydra.create_main_hydra2("aetrain", path)
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def composed(overrides: Sequence[str], config_dir: str | None = None,
+             config_name: str | None = None) -> tuple[DictConfig, HydraContext]:  # fmt: skip
+    """The configuration of these overrides, with Hydra's own part, and what a job of Hydra's needs besides."""
+    with hydra_with(config_dir) as hydra_:
+        with digested():
+            config = hydra_.compose_config(config_name or "config", list(overrides), run_mode=RunMode.RUN,
+                                           from_shell=False, with_log_configuration=False)  # fmt: skip
+        return config, HydraContext(hydra_.config_loader, Callbacks(config))
+
+
+@contextmanager
+def digested(only_if: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Within: an override that Hydra cannot digest is a mistake of the user's. only_if: later it is a bug."""
+    try:
+        yield
+    except (ValueError, AssertionError, TypeError, RecursionError) as error:
+        if isinstance(error, HydraException | OmegaConfBaseException) or not only_if():
+            raise
+        raise UserError(" ".join(str(error).split())) from error
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
@@ -83,3 +105,12 @@ def check_typed(tree) -> None:
 def given_keys(overrides: Sequence[str]) -> list[str]:
     """The dotted keys of key=value overrides."""
     return [override.lstrip("+~").partition("=")[0].partition("@")[0] for override in overrides]
+
+
+def typed_out(value: Any) -> str:
+    """A plain value in the grammar of Hydra's overrides."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, list):
+        return f"[{','.join(map(typed_out, value))}]"
+    return QuotedString(value, Quote.single).with_quotes() if isinstance(value, str) else repr(value)

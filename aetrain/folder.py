@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aetrain.errors import UserError
 
+LAST = Path("checkpoints", "last.pt")
 MARK = ".lock"  # what every run leaves, and no other tool under this name beside a config.yaml
 FOLDERS = ("checkpoints", "grids", ".hydra")
 FILES = (MARK, "config.yaml", "metrics.jsonl", "result.json", "aetrain.log", "events.out.tfevents.*")
@@ -16,17 +17,17 @@ def check_new(folder: Path) -> None:
     """Raise a UserError unless the folder is new, empty, or that of a run which came to no checkpoint."""
     if not folder.is_dir():
         return
-    if (folder / "checkpoints" / "last.pt").exists() or ((folder / "result.json").exists() and _is_ours(folder)):
+    if (folder / LAST).exists() or ((folder / "result.json").exists() and is_ours(folder)):
         raise UserError(f"{folder}: a run is there; continue it with aetrain resume={folder} or give another folder")
-    if any(folder.iterdir()) and not _is_ours(folder):
+    if any(folder.iterdir()) and not is_ours(folder):
         raise UserError(f"{folder}: not empty, and not a run's; give a new folder, as in hydra.run.dir={folder}/new")
     check_links(folder)
 
 
-def _is_ours(folder: Path) -> bool:
+def is_ours(folder: Path) -> bool:
     """Whether a run of aetrain has begun there."""
     names = {path.name for path in folder.iterdir()}
-    return MARK in names or names <= {".hydra", "aetrain.log"}
+    return MARK in names or (folder / LAST).is_file() or names <= {".hydra", "aetrain.log"}
 
 
 def check_links(folder: Path) -> None:
@@ -49,3 +50,19 @@ def _check(path: Path, is_kind) -> None:
     if not is_kind(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink > 1):
         what = "a link" if stat.S_ISLNK(status.st_mode) or status.st_nlink > 1 else "something else than a run leaves"
         raise UserError(f"{path}: refused, it is {what}; nothing was written")
+
+
+def begun(folder: Path) -> bool:
+    """Whether a run has come to a checkpoint, or to its result, there."""
+    return (folder / LAST).is_file() or ((folder / "result.json").is_file() and is_ours(folder))
+
+
+def make(folder: Path) -> None:
+    """The folder and those above it. Raises a UserError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename}: the folder cannot be made ({error.strerror}); choose another with hydra.run.dir=… or "
+            "hydra.sweep.dir=…"
+        ) from error

@@ -9,28 +9,45 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aetrain.console import ConsoleHandler
-from aetrain.errors import UserError
+from aetrain.errors import AetrainError, Interrupted, UserError
+
+log = logging.getLogger(__name__)
 
 NAME = "aetrain.log"
 
 
 @contextmanager
 def logged_to(folder: Path) -> Iterator[None]:
-    """Within: this process logs to the terminal and into the folder's log file. Raises a UserError where that is a link
-    or no file."""
+    """Within: this process logs to the terminal and into the folder's log file, at the end also what ended the run.
+    Raises a UserError where the file is a link or none."""
     root, ours = logging.getLogger(), logging.getLogger("aetrain")
     before = root.handlers, root.level, ours.level
-    root.handlers, handler = [_terminal()], _file(folder / NAME)
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
+    file = log_file(folder)
+    shown = [] if any(isinstance(handler, ConsoleHandler) for handler in root.handlers) else [_terminal()]
+    root.handlers = [*root.handlers, *shown, file]
+    root.setLevel(min(before[1], logging.INFO))
     ours.setLevel(logging.DEBUG)
     try:
-        yield
+        with _told():
+            yield
     finally:
         root.handlers = before[0]
         root.setLevel(before[1])
         ours.setLevel(before[2])
-        handler.close()
+        file.close()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Within: what ends a run is in its log file. The terminal has it on stderr."""
+    try:
+        yield
+    except (AetrainError, Interrupted) as error:
+        log.debug("%s", error)
+        raise
+    except Exception:
+        log.debug("a bug", exc_info=True)
+        raise
 
 
 def _terminal() -> logging.Handler:
@@ -39,7 +56,9 @@ def _terminal() -> logging.Handler:
     return handler
 
 
-def _file(path: Path) -> logging.Handler:
+def log_file(folder: Path) -> logging.Handler:
+    """A handler that appends to the folder's log. Raises a UserError where that is a link or no file."""
+    path = folder / NAME
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         stream = open(os.open(path, flags, 0o666), "a", encoding="utf-8")  # noqa: SIM115

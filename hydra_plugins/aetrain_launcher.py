@@ -1,4 +1,4 @@
-"""`hydra/launcher=aetrain`, the default: see aetrain/sweeps/launcher.py.
+"""`hydra/launcher=aetrain`, the default: see aetrain/sweeps/launch/.
 
 In a namespace package of this name because Hydra takes launchers from nowhere else.
 """
@@ -15,20 +15,20 @@ from hydra.plugins.launcher import Launcher
 
 class AetrainLauncher(Launcher):
     def __init__(self, mode: str, workers: int | None, memory_gb: float | None):
-        self.composed: dict[tuple[str, ...], Any] = {}  # by overrides: members that the sweeper has composed already
         self.ways = {"mode": mode, "workers": workers, "memory_gb": memory_gb}
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
-        from aetrain.sweeps.launcher import check_ways
+        from aetrain.sweeps.launch.ways import check_ways
 
         check_ways(**self.ways)  # here, before the sweep's folder is made
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from aetrain.sweeps.launcher import Sweep
+        from aetrain.sweeps.launch.ways import Sweep
 
-        sweep = Sweep(self.config, self.hydra_context, self.task_function, **self.ways)
-        return sweep.run(job_overrides, initial_job_idx, self.composed)
+        return Sweep(self.config, self.hydra_context, self.task_function, **self.ways).run(
+            job_overrides, initial_job_idx
+        )
 
 
 # A plain dict, not a dataclass: Hydra scans this file without entering it into sys.modules, which dataclasses need.

@@ -11,11 +11,10 @@ import hydra
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
 
 from aetrain import compose as composing
 from aetrain import models
-from aetrain.cli import check, main, member_name
+from aetrain.cli import check, main
 from aetrain.config.conf import CONF
 from aetrain.config.schema.data import MNIST
 from aetrain.data import mnist
@@ -56,7 +55,6 @@ def environment(tmp_path_factory):
 def compose(*overrides: str):
     """The typed configuration of a command line."""
     composing.register()
-    OmegaConf.register_new_resolver("aetrain.member", member_name, replace=True)
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return check(hydra.compose("config", overrides=list(overrides)), overrides)

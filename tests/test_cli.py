@@ -60,7 +60,7 @@ MISTAKES = [
     ("--config-dir /nonexistent", "/nonexistent", ""),
     ("--experimental-rerun x.pickle", "--experimental-rerun", ""),
     ("-m model=beta_vae model.beta=1,-1", "model.beta=-1", "at least 0"),
-    ("-m model=vae,aee", "model=aee", "'ae'"),
+    ("-m model=vae,aee", "model=aee", "choose from: ae"),
     ("device=cpu device.index=3", "device.index", "device.name=cuda"),
     ("net=conv net.hidden=[3]", "net.hidden", "choose from: name, channels, activation; hidden belongs to net=mlp"),
     ("+net.is_dense=true", "net.is_dense", "unknown key"),
@@ -141,7 +141,7 @@ def test_version(aetrain):
 
 def test_runs_started_together_do_not_share_a_folder(tmp_path):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["aetrain.sweeps.preload"])  # torch is imported once for both
+    context.set_forkserver_preload(["aetrain.sweeps.launch.preload"])  # torch is imported once for both
     with context.Pool(2, initializer=os.chdir, initargs=[tmp_path]) as pool:
         assert pool.map(main, [[*SMALL, "trainer.max_steps=1"]] * 2, chunksize=1) == [0, 0]
     assert len(list((tmp_path / "outputs" / "vae").iterdir())) == 2
@@ -184,7 +184,7 @@ LINES = st.lists(BAD | GARBAGE, min_size=1, max_size=3)
 @settings(GENERATE, max_examples=200)
 @given(LINES)
 def test_generated_mistakes_never_give_a_traceback(aetrain, monkeypatch, line):
-    monkeypatch.setattr("aetrain.cli.run_job", lambda **_: pytest.fail(f"{line} is no mistake"))
+    monkeypatch.setattr("aetrain.jobs.run_job", lambda **_: pytest.fail(f"{line} is no mistake"))
     code, out, err = aetrain(*line)
     assert code == 2 and out == "" and err.startswith("aetrain: error: ") and err.count("\n") == 1, (line, out, err)
     assert not list(aetrain.folder.iterdir()), line

@@ -29,7 +29,7 @@ class Started:
 
     def __init__(self, folder, *line):
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["aetrain.sweeps.preload"])
+        context.set_forkserver_preload(["aetrain.sweeps.launch.preload"])
         self.out, self.err = (folder / f"{name}-{time.monotonic_ns()}" for name in ("out", "err"))
         self.process = context.Process(target=in_process, args=(folder, line, self.out, self.err))
         self.process.start()

@@ -202,30 +202,6 @@ def test_a_name_in_a_stored_file_loads_nothing(aetrain, run, where, name):
 
 
 @pytest.mark.parametrize(
-    "override",
-    [
-        "experiment=../../evil",
-        "model=../evil",
-        "experiment=evil",
-        "hydra/job_logging=evil",
-        "hydra.job_logging.handlers.file.filename=x",
-        "+x=1",
-        "~model",
-        "model@evil=vae",
-        "model.a=${oc.env:X}",
-        "data.root._target_=os.system",
-    ],
-)
-def test_an_override_in_a_stored_sweep_loads_nothing(aetrain, override):
-    sweep = aetrain.folder / "sweep"
-    sweep.mkdir()
-    (sweep / "multirun.yaml").write_text(yaml.safe_dump({"hydra": {"overrides": {"task": ["model=vae", override]}}}))
-    code, _, err = aetrain("resume=sweep")
-    assert code == 2 and err.count("\n") == 1 and "refused" in err, err
-    assert {path.name for path in sweep.iterdir()} == {"multirun.yaml"}
-
-
-@pytest.mark.parametrize(
     "text",
     [
         "- " * 100_000,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from omegaconf.errors import OmegaConfBaseException
 
 from aetrain.config.fields import names
+from aetrain.config.synonyms import MOVED
 from aetrain.config.tables import GROUPS
 from aetrain.config.words import suggest
 
@@ -38,17 +39,6 @@ def explain(error: BaseException) -> str:
         value = re.search(r"Value '(.*?)'", reason)
         return f"{key}={value[1] if value else '?'}: give {example[number[1]].replace('{}', key)}"
     return f"{key}: {reason}"
-
-
-# Keys that have moved since the first generation, with their new place.
-MOVED = {
-    "model.arch": "net=linear, net=mlp or net=conv",
-    "model.hidden": "net.hidden",
-    "model.channels": "net.channels",
-    "model.activation": "net.activation",
-    "model.weight_decay": "model.l2_weight",
-    "model.schedule.weight_decay": "model.schedule.l2_weight",
-}
 
 
 def unknown(key: str, siblings: Iterable[str]) -> str:

@@ -92,7 +92,7 @@ def _load(root):
 
 def test_processes_may_race_for_the_unpacked_files(tmp_path):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["aetrain.sweeps.preload"])  # torch is imported once for all, as in a sweep
+    context.set_forkserver_preload(["aetrain.sweeps.launch.preload"])  # torch is imported once for all, as in a sweep
     with context.Pool(3) as pool:
         assert len(set(pool.map(_load, [str(tmp_path)] * 3))) == 1
     assert sorted(p.name for p in raw(tmp_path).iterdir()) == sorted(mnist.MD5)  # no temporary file left

@@ -1,7 +1,5 @@
 """Sweeps: every member as a run of its own, failures that do not spread, and a sweep that is continued."""
 
-import json
-
 import pytest
 import torch
 import yaml
@@ -66,25 +64,6 @@ def test_an_interrupted_sweep_goes_on(aetrain, kill_at, command):  # noqa: F811
         assert_identical(one, other)
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ["hydra.callbacks.x._target_=os.system"],
-        ["data.root=${oc.env:HOME}"],
-        "model=vae",
-        [1],
-        ["+x._target_=os.system"],
-    ],
-)
-def test_a_sweep_file_that_is_more_than_a_command_line_is_refused(aetrain, overrides):
-    folder = aetrain.folder / "sweep"
-    folder.mkdir()
-    (folder / "multirun.yaml").write_text(json.dumps({"hydra": {"overrides": {"task": overrides}}}))
-    code, _, err = aetrain("resume=sweep")
-    assert code == 2 and err.count("\n") == 1 and "multirun.yaml" in err
-    assert [p.name for p in folder.iterdir()] == ["multirun.yaml"]
-
-
 def test_added_values_run_and_the_others_stay(aetrain):
     line = [word.replace("1,4", "4,16") for word in LINE]
     assert aetrain(*line, "hydra.sweep.dir=sweep")[0] == 0
@@ -119,16 +98,3 @@ def test_a_sweep_is_resumed_as_it_was_launched(aetrain):
     assert "a stack of 2" in aetrain("resume=sweep")[1]
     code, _, err = aetrain("resume=sweep", "seed=1")
     assert code == 2 and err.count("\n") == 1 and "seed=1: a sweep is continued as it was" in err
-
-
-def test_what_runs_code_is_not_taken_over_from_a_sweep_file(aetrain):
-    """Members of a sweep on a cluster begin with shell commands of the user's: nobody else's are run."""
-    from aetrain.resume import arguments
-
-    overrides = {"task": ["model=vae,ae"], "hydra": ["hydra/launcher=submitit_slurm", "hydra.launcher.setup=[reboot]",
-                 "hydra.launcher._target_=os.system", "hydra.launcher.mode=stack"]}  # fmt: skip
-    folder = aetrain.folder / "sweep"
-    folder.mkdir()
-    (folder / "multirun.yaml").write_text(json.dumps({"hydra": {"overrides": overrides}}))
-    restored = arguments(["resume=sweep"]).restored
-    assert [o for o in restored if o.startswith("hydra")] == ["hydra.launcher.mode=stack", "hydra.sweep.dir='sweep'"]

@@ -6,17 +6,17 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Sequence
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from hydra.core.utils import JobStatus, run_job, setup_globals
+from hydra.core.utils import run_job, setup_globals
 
 from aetrain.errors import AetrainError, Interrupted
+from aetrain.jobs import Job, raise_failure
 
 
-def work(config: Any, hydra_context: Any, swept: Sequence[str], threads: int, out: Connection, err: Connection,
+def work(config: Any, hydra_context: Any, job: Job, threads: int, out: Connection, err: Connection,
          results: Connection) -> None:  # fmt: skip
     """Run the member as Hydra's own launcher does. Sends ("listening",), then one of ("done", its value), ("failed",
     message, exit code), ("interrupted", message) and ("bug", message)."""
@@ -29,20 +29,17 @@ def work(config: Any, hydra_context: Any, swept: Sequence[str], threads: int, ou
     results.send(("listening",))
     import torch
 
-    from aetrain.cli import Job
-
     torch.set_num_threads(threads)
     setup_globals()
     try:
         returned = run_job(
-            task_function=Job(swept=swept),
+            task_function=job,
             config=config,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
             hydra_context=hydra_context,
         )
-        if returned.status == JobStatus.FAILED:
-            raise returned._return_value  # its property would print Hydra's words first
+        raise_failure(returned)
         results.send(("done", returned.return_value))
     except AetrainError as error:
         results.send(("failed", str(error), error.exit_code))

@@ -1,32 +1,39 @@
-"""The members of a sweep that differ only in hparams, trained as one model: see training/stacking.py.
-
-Every member is a job of Hydra's, with its own folder, configuration and callbacks: the jobs are nested, and the stack
-trains inside the innermost.
-"""
+"""The members of a sweep that differ only in hparams, trained as one model: see training/stacking.py."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.core.utils import run_job
-from omegaconf import DictConfig
+from hydra.core.utils import JobStatus, run_job
 
 from aetrain import device
-from aetrain.cli import LAST, Member, reported
-from aetrain.compose import check, without_hydra
+from aetrain.config.schema import Config
 from aetrain.console import OnlyAbout, about
 from aetrain.data.load import load
 from aetrain.errors import AetrainError, Interrupted
+from aetrain.folder import LAST
+from aetrain.jobs import Job, prepared, reported
+from aetrain.logs import log_file
 from aetrain.sweeps import report
-from aetrain.sweeps.groups import bytes_per_member, free_memory, portions, structure, why_alone
-from aetrain.sweeps.launcher import Launched
-from aetrain.tasks.train import conclude, explained, is_done, load_state, objective, started, tell, write_off
+from aetrain.sweeps.launch.groups import bytes_per_member, free_memory, portions, structure, why_alone
+from aetrain.sweeps.launch.launched import Launched
+from aetrain.tasks.train import (
+    conclude,
+    explained,
+    is_done,
+    is_done_for_good,
+    load_state,
+    objective,
+    started,
+    tell,
+    write_off,
+)
 from aetrain.training.loop import Training
 from aetrain.training.signals import listening
 from aetrain.training.stacking import Stack
@@ -37,12 +44,12 @@ SECONDS_BETWEEN_REPORTS = 20
 
 
 def run_stacked(members: Sequence[Launched], run_one: Callable[[Launched], None], hydra_context: Any,
-                swept: Sequence[str], memory_gb: float | None) -> None:  # fmt: skip
+                job: Job, memory_gb: float | None) -> None:  # fmt: skip
     """Fill in what every member returns: stacks first, then one after another what cannot be stacked."""
     stacks, alone = planned(members, memory_gb)
     for stack in stacks:
         log.info("a stack of %d: %s", len(stack), ", ".join(member.label for member in stack))
-        Nest(stack, hydra_context, swept).run()
+        Stacked(stack, hydra_context).run()
     for member in alone:
         run_one(member)
 
@@ -53,7 +60,7 @@ def planned(members: Sequence[Launched], memory_gb: float | None) -> tuple[list[
     groups: dict[tuple, list[Launched]] = {}
     alone, configs = [], {}
     for member in members:
-        config = _checked(member)
+        config = member.member.config
         if reason := why_alone(config):
             log.info("%s: alone, %s", member.label, reason)
         step = None if reason else _next_step(config, member.folder)
@@ -76,85 +83,80 @@ def planned(members: Sequence[Launched], memory_gb: float | None) -> tuple[list[
     return stacks, alone
 
 
-def _checked(member: Launched) -> Any:
-    """The member's typed configuration."""
-    return check(without_hydra(member.config), list(member.config.hydra.overrides.task))
-
-
-def _next_step(config: Any, folder: Path) -> int | None:
+def _next_step(config: Config, folder: Path) -> int | None:
     """Where a member goes on; None for one that has nothing to do, or whose checkpoint is refused: it will say so."""
-    if not (folder / LAST).is_file():
-        return 0
     try:
+        if not (folder / LAST).is_file():
+            return None if is_done_for_good(config, folder) else 0
         state = load_state(config, folder)
     except AetrainError:
         return None
     return None if is_done(config, folder, state) else state["step"]
 
 
-def _largest_stack(config: Any, memory_gb: float | None) -> int:
+def _largest_stack(config: Config, memory_gb: float | None) -> int:
     splits = load(config.data, torch.device("cpu"))
     free = free_memory(device.resolve(config.device)) if memory_gb is None else int(memory_gb * 1e9)
     return max(1, free // bytes_per_member(config, splits.facts()))
 
 
-class Nest:
-    """One stack's jobs of Hydra, each inside the one before it."""
+class Stacked:
+    """One stack's members: each is prepared as a job of Hydra's, with folder and callbacks, then all are trained."""
 
-    def __init__(self, members: Sequence[Launched], hydra_context: Any, swept: Sequence[str]):
-        self._launched, self._context, self._swept = members, hydra_context, swept
-        self._members: dict[str, Member] = {}  # by label
+    def __init__(self, members: Sequence[Launched], hydra_context: Any):
+        self._launched = {launched.label: launched for launched in members}
+        self._context, self._sweep = hydra_context, members[0].sweep
         self._reported = time.monotonic()
-        self._outcomes: dict[str, float | Exception | None] = {}  # what a member returns or raises
+        self._outcomes: dict[str, float | Exception | None] = {}  # what a member returns or raises, by label
 
-    def run(self, depth: int = 0) -> None:
-        if depth == len(self._launched):
-            self._train()
-            return
-        launched = self._launched[depth]
-
-        def job(config: DictConfig) -> float | None:
-            self._members[launched.label] = Member.of(config, self._swept)
-            self.run(depth + 1)
-            outcome = self._outcomes[launched.label]
-            if isinstance(outcome, Exception):
-                raise outcome
-            return outcome
-
-        launched.returned = run_job(
-            task_function=job,
-            config=launched.config,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-            hydra_context=self._context,
-        )
+    def run(self) -> None:
+        for launched in self._launched.values():
+            launched.returned = run_job(
+                task_function=lambda _config, launched=launched: prepared(launched.member, launched.sweep),
+                config=launched.config,
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
+                hydra_context=self._context,
+            )
+            if launched.returned.status == JobStatus.FAILED:
+                self._outcomes[launched.label] = launched.returned._return_value
+        self._train()
+        for label, launched in self._launched.items():
+            outcome = self._outcomes[label]
+            failed = isinstance(outcome, Exception)
+            launched.returned.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
+            launched.returned.return_value = outcome
 
     def _train(self) -> None:
         """Train all members; every one of them has an outcome afterwards, or an Interrupted is raised."""
-        first = next(iter(self._members.values()))
+        first = next(iter(self._launched.values())).member.config
         try:
-            with _logs(self._members), reported(first.sweep), explained(first.config, first.sweep):
+            with self._logs(), reported(self._sweep), explained(first, self._sweep):
                 self._train_stack(first)
         except Exception as error:  # of no member in particular: it ends all that have not come to an end
-            for label in self._members:
+            for label in self._launched:
                 self._outcomes.setdefault(label, error)
 
-    def _train_stack(self, first: Member) -> None:
-        if first.config.trainer.compile:
+    def _train_stack(self, first: Config) -> None:
+        if first.trainer.compile:
             log.info("trainer.compile=true: a stack runs eagerly")
         with listening() as requests, ExitStack() as folders:
-            where = device.resolve(first.config.device)
-            splits = load(first.config.data, where)
+            where = device.resolve(first.device)
+            splits = load(first.data, where)
             trainings: dict[str, Training] = {}
-            for label, member in self._members.items():
+            for label, launched in self._launched.items():
+                if label in self._outcomes:
+                    continue
                 with about(label), self._failing(label):
-                    state = load_state(member.config, member.folder) if member.resumed else None
+                    config, folder = launched.member.config, launched.folder
+                    state = load_state(config, folder) if (folder / LAST).is_file() else None
+                    overrides = list(launched.member.overrides)
                     trainings[label] = folders.enter_context(
-                        started(member.config, member.folder, member.overrides, splits, where, requests, state, True)
+                        started(config, folder, overrides, splits, where, requests, state, True)
                     )
             if trainings:
                 Stack(trainings).fit(self._conclude, self._give_up)
-            requests.answer("the end", first.sweep)
+            requests.answer("the end", self._sweep)
 
     @contextmanager
     def _failing(self, label: str) -> Iterator[None]:
@@ -180,27 +182,21 @@ class Nest:
     def _refresh_report(self) -> None:
         """Not for every one of those that end together: they are all in it at the end."""
         if time.monotonic() - self._reported > SECONDS_BETWEEN_REPORTS:
-            report.refresh(next(iter(self._members.values())).sweep)
+            report.refresh(self._sweep)
             self._reported = time.monotonic()
 
-
-@contextmanager
-def _logs(members: Mapping[str, Member]) -> Iterator[None]:
-    """Within: each member's log file has the lines about it and those about all. Hydra has left the last job's."""
-    root = logging.getLogger()
-    files = [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]
-    own = []
-    for label, member in members.items():
-        for file in files:
-            handler = logging.FileHandler(member.folder / Path(file.baseFilename).name)
-            handler.setFormatter(file.formatter)
-            handler.setLevel(file.level)
-            handler.addFilter(OnlyAbout(label))
-            own.append(handler)
-    root.handlers = [*(handler for handler in root.handlers if handler not in files), *own]
-    try:
-        yield
-    finally:
-        root.handlers = [*(handler for handler in root.handlers if handler not in own), *files]
-        for handler in own:
-            handler.close()
+    @contextmanager
+    def _logs(self) -> Iterator[None]:
+        """Within: each member's log file has the lines about it and those about all."""
+        root, own = logging.getLogger(), []
+        for label, launched in self._launched.items():
+            if label not in self._outcomes:
+                own.append(log_file(launched.folder))
+                own[-1].addFilter(OnlyAbout(label))
+        before, root.handlers = root.handlers, [*root.handlers, *own]
+        try:
+            yield
+        finally:
+            root.handlers = before
+            for handler in own:
+                handler.close()

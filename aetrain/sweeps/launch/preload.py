@@ -3,6 +3,6 @@
 import tensorboard.summary.writer.record_writer  # noqa: F401
 import torch.utils.tensorboard  # noqa: F401
 
-import aetrain.cli
+import aetrain.jobs
 import aetrain.sweeps.report.plots
 import aetrain.tasks.train  # noqa: F401

@@ -22,8 +22,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from aetrain.console import MembersBar, labelled
 from aetrain.device import cpu_quota
 from aetrain.errors import Interrupted, RunFailed, UserError
-from aetrain.sweeps.launcher import Launched
-from aetrain.sweeps.worker import work
+from aetrain.jobs import Job
+from aetrain.sweeps.launch.launched import Launched
+from aetrain.sweeps.launch.worker import work
 
 log = logging.getLogger(__name__)
 
@@ -31,19 +32,19 @@ EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 ERRORS = {1: RunFailed, 2: UserError}  # by the exit code that a run alone would end with
 
 
-def run_in_processes(members: Sequence[Launched], hydra_context: Any, swept: Sequence[str], workers: int) -> None:
+def run_in_processes(members: Sequence[Launched], hydra_context: Any, job: Job, workers: int) -> None:
     """Fill in what every member returns. After SIGINT or SIGTERM, which are passed on to the members as SIGUSR1 is,
     raises Interrupted once all of them have written their checkpoints."""
     # From the number of members that there are, not that are left: threads show in the last bits of a result.
     threads = max(1, cpu_quota() // workers)
     log.info("%d members, %d at a time in processes of %d thread(s)", len(members), workers, threads)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["aetrain.sweeps.preload"])
+    context.set_forkserver_preload(["aetrain.sweeps.launch.preload"])
     waiting, running = list(members), []
     with _passing_on(running) as stop, MembersBar(len(members)) as bar:
         while running or (waiting and not stop):
             while waiting and len(running) < workers and not stop:
-                running.append(Process(context, waiting.pop(0), hydra_context, swept, threads))
+                running.append(Process(context, waiting.pop(0), hydra_context, job, threads))
                 if stop and not running[-1].told:  # it came while the process was made
                     running[-1].send(stop[0])
             wait([process.sentinel for process in running])
@@ -52,7 +53,7 @@ def run_in_processes(members: Sequence[Launched], hydra_context: Any, swept: Seq
                 process.conclude()
                 bar.advance()
     if stop:
-        folder = members[0].config.hydra.sweep.dir
+        folder = members[0].sweep
         raise Interrupted(
             f"{stop[0].name}: the members' checkpoints are written; continue with aetrain resume={folder}",
             EXIT_CODES[stop[0]],
@@ -85,12 +86,12 @@ def _passing_on(running: Sequence[Process]) -> Iterator[list[signal.Signals]]:
 class Process:
     """A member in a process of its own, seen from the sweep's. Its lines are printed here behind its label."""
 
-    def __init__(self, context: Any, member: Launched, hydra_context: Any, swept: Sequence[str], threads: int):
+    def __init__(self, context: Any, member: Launched, hydra_context: Any, job: Job, threads: int):
         self.member, self.told = member, False
         pipes = [os.pipe(), os.pipe()]
         writers = [Connection(write, readable=False) for _, write in pipes]
         self._results, theirs = context.Pipe(duplex=False)
-        arguments = (member.config, hydra_context, tuple(swept), threads, *writers, theirs)
+        arguments = (member.config, hydra_context, job.only(member.member), threads, *writers, theirs)
         self._process = context.Process(target=work, args=arguments)
         self._process.start()
         for end in (*writers, theirs):
@@ -127,8 +128,7 @@ class Process:
         self.member.returned = self._returned(said[1:])
 
     def _returned(self, said: Sequence[tuple]) -> JobReturn:
-        overrides = [o for o in self.member.config.hydra.overrides.task if not o.startswith("hydra.")]
-        returned = JobReturn(overrides=overrides, status=JobStatus.FAILED)
+        returned = JobReturn(overrides=list(self.member.member.overrides), status=JobStatus.FAILED)
         match said:
             case [("done", value)]:
                 returned.status, returned.return_value = JobStatus.COMPLETED, value

@@ -1,0 +1,8 @@
+"""Every private part of Hydra that is used here, with the reason. Hydra is pinned below 1.4 for their sake."""
+
+# One search path for a run, a sweep, --help and --cfg: hydra.compose() knows neither --config-dir nor --config-path.
+from hydra._internal.callbacks import Callbacks  # run_job asks for them
+from hydra._internal.hydra import Hydra  # a sweep, --cfg and --info without Hydra's own argument parser
+from hydra._internal.utils import create_config_search_path, get_args_parser  # the latter for --hydra-help alone
+
+__all__ = ["Callbacks", "Hydra", "create_config_search_path", "get_args_parser"]

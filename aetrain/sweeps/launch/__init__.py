@@ -1,0 +1,1 @@
+"""How the members of a sweep are run: ways.py chooses, then one file for each way."""

@@ -1,0 +1,36 @@
+"""One member of a sweep on its way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.utils import JobReturn
+from omegaconf import DictConfig
+
+from aetrain.device import cuda_device_count
+from aetrain.sweeps.members import Member
+
+
+@dataclass
+class Launched:
+    """member: None for a trial that was refused. label: for lines about it."""
+
+    config: DictConfig  # Hydra's, with its own part
+    member: Member | None
+    label: str
+    returned: JobReturn | None = None
+
+    @property
+    def sweep(self) -> Path:
+        return Path(str(self.config.hydra.sweep.dir))
+
+    @property
+    def folder(self) -> Path:
+        return self.sweep / self.member.folder
+
+    @property
+    def device(self) -> str:
+        """cpu or cuda."""
+        name = self.member.config.device.name
+        return "cpu" if name == "cpu" or (name == "auto" and not cuda_device_count()) else "cuda"

@@ -1,0 +1,126 @@
+"""How the members of a sweep are run: one after another, in processes side by side, or stacked as one model.
+
+On disk all ways leave the same. Imports no torch: in processes, only the members need it.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
+from omegaconf import DictConfig, open_dict
+
+from aetrain.compose import given_keys, typed_out, without_hydra
+from aetrain.config.words import suggest
+from aetrain.device import cpu_quota
+from aetrain.errors import AetrainError, UserError
+from aetrain.jobs import Job, without_hydras
+from aetrain.sweeps.launch.launched import Launched
+from aetrain.sweeps.members import LAUNCH
+
+log = logging.getLogger(__name__)
+
+MODES = LAUNCH["mode"]
+
+
+def check_ways(mode: Any, workers: Any, memory_gb: Any) -> None:
+    """Raise a UserError for values that the launcher cannot use."""
+    if mode not in MODES:
+        raise UserError(f"hydra.launcher.mode={mode}: {suggest(str(mode), MODES)}")
+    if workers is not None and not (type(workers) is int and workers > 0):
+        raise UserError(f"hydra.launcher.workers={workers}: give a whole number greater than 0")
+    if memory_gb is not None and not (type(memory_gb) in (int, float) and memory_gb > 0):
+        raise UserError(f"hydra.launcher.memory_gb={memory_gb}: give a number greater than 0")
+
+
+class Sweep:
+    """The members of one launch. mode, workers and memory_gb: see hydra_plugins/aetrain_launcher.py."""
+
+    def __init__(self, config: DictConfig, hydra_context: Any, job: Job, mode: str, workers: int | None,
+                 memory_gb: float | None):  # fmt: skip
+        self.config, self.context, self.job = config, hydra_context, job
+        self.mode, self.workers, self.memory_gb = mode, workers, memory_gb
+
+    def run(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
+        """What each member returned, in order. A member that fails with an AetrainError does not stop the others."""
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        launched = [self._launched(list(overrides), number) for number, overrides in enumerate(job_overrides, first)]
+        members = [member for member in launched if member.returned is None]
+        mode = self._mode(members)
+        if mode == "stack":
+            from aetrain.sweeps.launch.stacked import run_stacked
+
+            run_stacked(members, self.run_one, self.context, self.job, self.memory_gb)
+        elif mode == "processes":
+            from aetrain.sweeps.launch.processes import run_in_processes
+
+            run_in_processes(members, self.context, self.job, self._workers(members))
+        else:
+            log.info("%d members, one after another", len(members))
+            for member in members:
+                self.run_one(member)
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        return [member.returned for member in launched]
+
+    def run_one(self, launched: Launched) -> None:
+        """In this process, as Hydra's own launcher does."""
+        log.info("%s", launched.label)
+        launched.returned = run_job(
+            task_function=self.job,
+            config=launched.config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+            hydra_context=self.context,
+        )
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+
+    def _launched(self, overrides: list[str], number: int) -> Launched:
+        """A member of the job's, or a search's trial, which is composed and taken in here."""
+        member = next((m for m in self.job.members.values() if overrides[-1:] == [subdir_override(m.folder)]), None)
+        if member is not None:
+            config = self.job.composed.get(member.folder) or copy.deepcopy(self.config)
+            _name(config, member.folder, number, member.overrides)
+            return Launched(config, member, label(number, member.overrides, self.job.swept))
+        config = self.context.config_loader.load_sweep_config(self.config, overrides)
+        _name(config, None, number, overrides)
+        try:
+            member = self.job.take_in(without_hydra(config), config.hydra)
+        except AetrainError as error:
+            returned = JobReturn(overrides=overrides, status=JobStatus.FAILED)
+            returned.return_value = error
+            return Launched(config, None, label(number, overrides, self.job.swept), returned)
+        return Launched(config, member, label(number, overrides, self.job.swept))
+
+    def _mode(self, members: Sequence[Launched]) -> str:
+        """auto: processes on CPUs. On a GPU one after another, until the stack has been run on one."""
+        if self.mode != "auto":
+            return self.mode
+        side_by_side = len(members) > 1 and {member.device for member in members} == {"cpu"} and cpu_quota() > 1
+        return "processes" if side_by_side else "sequential"
+
+    def _workers(self, members: Sequence[Launched]) -> int:
+        threads = max((launched.member.config.device.threads or 1) for launched in members)
+        return min(len(members), self.workers or max(1, cpu_quota() // threads))
+
+
+def subdir_override(folder: str) -> str:
+    """The override that makes Hydra use a member's folder."""
+    return f"hydra.sweep.subdir={typed_out(folder)}"
+
+
+def label(number: int, overrides: Sequence[str], swept: Sequence[str]) -> str:
+    """A member in lines about it: its number and what it differs in."""
+    own = [word for word, key in zip(overrides, given_keys(overrides), strict=True) if key in swept]
+    return " ".join([str(number), *(own or without_hydras(overrides))])
+
+
+def _name(config: DictConfig, folder: str | None, number: int, overrides: Sequence[str]) -> None:
+    with open_dict(config):
+        config.hydra.job.id = config.hydra.job.num = number
+        config.hydra.overrides.task = list(overrides)
+        if folder is not None:
+            config.hydra.sweep.subdir = folder
