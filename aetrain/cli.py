@@ -85,6 +85,8 @@ def _run(argv: list[str]) -> None:
 
         words = [word for word in args.overrides if not word.startswith(("resume=", "run=", "sweep="))]
         config = without_hydra(composed(words, args.config_dir, args.config_name)[0])
+        for key in OmegaConf.missing_keys(config):  # what has no default is shown all the same
+            OmegaConf.update(config, key, "…")
         with reader_may_leave():
             print(page(typed(config, given_keys(words))))
         return

@@ -18,9 +18,10 @@ from hydra.core.override_parser.types import QuotedString
 
 from aetrain.compose import check_typed, typed_out
 from aetrain.config import stored
+from aetrain.config.explain import unknown
 from aetrain.config.schema import Config
+from aetrain.config.tables import GROUPS
 from aetrain.config.tree import flatten, plain
-from aetrain.config.words import suggest
 from aetrain.errors import UserError
 from aetrain.sweeps import members
 from aetrain.sweeps.members import Sweep
@@ -90,12 +91,15 @@ def _further(overrides: Sequence[str], config: Config, folder: Path) -> list[tup
     values = []
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
+        if key not in {*known, *GROUPS, "experiment"} and not key.startswith("hydra"):
+            group = key.rpartition(".")[0]
+            siblings = [name.rpartition(".")[2] for name in known if name.startswith(f"{group}.")]
+            raise UserError(unknown(key, siblings, overrides))
         is_plain = not (override.is_delete() or override.is_add() or override.is_sweep_override())
-        if not (is_plain and MAY_CHANGE.match(key) and key in {*known, "device"}):
-            groups = {name.partition(".")[0] for name in known}
-            hint = f"start a new run without resume={folder}" if key in {*known, *groups} else suggest(key, known)
+        if not (is_plain and MAY_CHANGE.match(key)):
             raise UserError(
-                f"{override.input_line}: would make {folder} another run, its length and logging can change; {hint}"
+                f"{override.input_line}: would make {folder} another run, its length and logging can change; start a "
+                f"new run without resume={folder}"
             )
         values.append((key, _plain(override.value())))
     return values

@@ -12,12 +12,14 @@ from tests.conftest import compose
 GROUPS = ["model", "net", "data", "device", "optimizer", "trainer"]  # experiments: test_experiments.py
 OPTIONS = sorted((group, path.stem) for group in GROUPS for path in (CONF / group).glob("[a-z]*.yaml"))
 
+NEEDY = [("device", "cuda"), *(("data", name) for name in ("array", "folder", "parquet"))]  # a GPU, one's own files
+
 
 def test_the_options_are_found():
     assert ("model", "vae") in OPTIONS and ("data", "mnist") in OPTIONS and len(OPTIONS) >= 14
 
 
-@pytest.mark.parametrize(("group", "option"), [o for o in OPTIONS if o != ("device", "cuda")])
+@pytest.mark.parametrize(("group", "option"), [o for o in OPTIONS if o not in NEEDY])
 def test_it_trains(small_run, group, option):
     device = [] if group == "device" else ["device=cpu"]
     noiseless = ["model=ae", "trainer.batch_size=300", "optimizer.iterations=2"] if option == "lbfgs" else []

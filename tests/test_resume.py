@@ -1,5 +1,6 @@
 """Resuming: what comes out is what a run that was never interrupted gives, to the bit."""
 
+import contextlib
 import functools
 import json
 import os
@@ -11,6 +12,7 @@ import torch
 import yaml
 
 from aetrain.config.tables import MODELS
+from aetrain.errors import Interrupted
 from aetrain.training import loop
 from tests.conftest import SMALL, read_events
 
@@ -184,24 +186,79 @@ def test_the_optimizers_numbers_may_change(aetrain):
     )
 
 
-def test_best_checkpoints_do_not_put_off_the_others(aetrain, monkeypatch):
-    """trainer.checkpoint_minutes counts from the last last.pt."""
-    clock, saved = [0.0], []
-    save = loop.checkpoint.save
-    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
+def test_no_best_checkpoint_is_of_an_epoch_that_the_last_one_does_not_know(aetrain, monkeypatch):
+    saved, save = [], loop.checkpoint.save
     monkeypatch.setattr(
         loop.checkpoint, "save", lambda path, state: (saved.append((path.stem, state["step"])), save(path, state))
     )
-    validate = loop.Training.validate
-
-    def slow(self):
-        clock[0] += 40  # seconds of every epoch
-        return validate(self)
-
-    monkeypatch.setattr(loop.Training, "validate", slow)
     line = [*SMALL, "trainer.max_steps=null", "trainer.epochs=4", "trainer.checkpoint_epochs=100"]
-    assert aetrain(*line, "trainer.checkpoint_minutes=1", "hydra.run.dir=run")[0] == 0
-    assert [step for name, step in saved if name == "last"] == [0, 6, 18, 24]
+    assert aetrain(*line, "hydra.run.dir=run")[0] == 0
+    assert saved == [("last", 0), *((name, step) for step in (6, 12, 18, 24) for name in ("last", "best"))]
+
+
+def test_the_best_is_of_one_past(aetrain, kill_at):
+    """Killed between two checkpoints and resumed with other values: what result.json calls the best is in best.pt."""
+    line = [*SMALL, "trainer.max_steps=null", "trainer.epochs=9", "trainer.checkpoint_epochs=5"]
+    kill_at(46)
+    with pytest.raises(Killed):
+        aetrain(*line, "hydra.run.dir=run")
+    kill_at(0)
+    code, out, err = aetrain("resume=run", "optimizer.lr=1e-9")
+    assert code == 0, err
+    assert "resumed at step 42 of 54" in out  # of the last epoch that was the best, not of the fifth
+    assert_best_agrees(aetrain.folder / "run")
+
+
+def assert_best_agrees(run):
+    best = torch.load(run / "checkpoints" / "best.pt", weights_only=True)
+    assert best["best"] == result(run)["best"] and best["step"] == 6 * best["best"]["epoch"]
+
+
+@pytest.mark.parametrize("trained_on", ["a later epoch", "nothing"])
+def test_a_best_checkpoint_that_the_last_one_does_not_know_is_not_trusted(aetrain, kill_at, trained_on):
+    """As a run of 0.1 that was killed left it: best.pt after last.pt. Or killed between the two."""
+    line = [*SMALL, "trainer.max_steps=null", "trainer.epochs=4"]
+    assert aetrain(*line, "hydra.run.dir=reference")[0] == 0
+    kill_at(13)
+    with pytest.raises(Killed):
+        aetrain(*line, "hydra.run.dir=run")
+    kill_at(0)
+    best = aetrain.folder / "run" / "checkpoints" / "best.pt"
+    assert torch.load(best, weights_only=True)["best"]["epoch"] == 2
+    best.unlink()
+    if trained_on == "a later epoch":
+        best.write_bytes((aetrain.folder / "reference" / "checkpoints" / "best.pt").read_bytes())
+    assert aetrain("resume=run", "trainer.min_delta=1000")[0] == 0  # nothing counts as better from here
+    assert result(aetrain.folder / "run")["best"]["epoch"] == 2
+    assert_best_agrees(aetrain.folder / "run")
+
+
+def test_weights_that_are_gone_are_not_called_the_best(aetrain, kill_at):
+    line = [*SMALL, "trainer.max_steps=null", "trainer.epochs=4", "trainer.test=best"]
+    kill_at(15)
+    with pytest.raises(Killed):
+        aetrain(*line, "trainer.checkpoint_minutes=1e-9", "hydra.run.dir=run")
+    kill_at(0)
+    (aetrain.folder / "run" / "checkpoints" / "best.pt").unlink()
+    code, out, err = aetrain("resume=run")
+    assert code == 0, err
+    assert "is not of the best epoch, 2" in out
+    assert_best_agrees(aetrain.folder / "run")
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_done_run_without_its_last_checkpoint_stays_done(aetrain, early):
+    line = [*LINE, *(["trainer.patience=1", "trainer.min_delta=1000"] if early else [])]
+    assert aetrain(*line, "hydra.run.dir=run")[0] == 0
+    run = aetrain.folder / "run"
+    (run / "checkpoints" / "last.pt").unlink()
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != "aetrain.log"}
+    code, out, err = aetrain("resume=run")
+    assert code == 0 and "nothing to do" in out, err
+    for more in ["trainer.max_steps=20", "trainer.epochs=9"][: 0 if early else 1] or ["trainer.patience=3"]:
+        code, _, err = aetrain("resume=run", more)
+        assert code == 2 and err.count("\n") == 1 and "last.pt, which is gone" in err
+    assert {p: p.read_bytes() for p in before} == before
 
 
 def test_more_epochs_equal_a_longer_run(aetrain):
@@ -256,7 +313,7 @@ def test_a_run_killed_in_its_test_gets_its_result(aetrain, monkeypatch):
         ("seed=1", "start a new run"),
         ("trainer.batch_size=10", "start a new run"),
         ("optimizer.schedule.kind=cosine", "start a new run"),
-        ("model.betta=2", "another run"),
+        ("model.betta=2", "unknown key 'model.betta'"),
         ("hydra.run.dir=elsewhere", ""),
         ("+hydra.callbacks.x._target_=os.system", ""),
         ("trainer.epochs=0", "at least 1"),
@@ -315,7 +372,7 @@ def test_a_second_ctrl_c_stops_at_once():
     from aetrain.training.signals import listening
 
     before = signal.getsignal(signal.SIGINT)
-    with listening() as requests:
+    with listening() as requests, contextlib.suppress(Interrupted), requests.deferred():
         os.kill(os.getpid(), signal.SIGINT)
         assert requests.stop is signal.SIGINT
         with pytest.raises(KeyboardInterrupt):

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import time
 from functools import partial
 from pathlib import Path
 
-from aetrain import device
 from aetrain.console import number, table
 from aetrain.data.load import load
 from aetrain.data.split import Splits
 from aetrain.evaluation.classifier import Classifier, encoded, error_percent, softmax_regression
 from aetrain.models import Autoencoder
-from aetrain.run import Run
-from aetrain.tasks.stages import stage_config, stages
+from aetrain.tasks.stages import done, stage_config, stages
 from aetrain.training.fine_tuning import fine_tune, fine_tune_lbfgs
 
 log = logging.getLogger(__name__)
@@ -24,29 +21,31 @@ log = logging.getLogger(__name__)
 def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> float:
     """Stage by stage: an autoencoder on the images, one on its codes, and so on; softmax regression on the last code;
     fine-tuning through all of it. Returns the last test error in percent."""
-    started = time.monotonic()
-    where = device.resolve(config.device)
-    splits = load(config.data, where)
-    task, metrics = config.task, {}
-    with stages(config, folder, where, resumed) as stage_by_stage, Run(folder, config, overrides).open() as out:
+    task = config.task
+    if resumed and (metrics := done(config, folder)) is not None:
+        return _objective(metrics)
+    with stages(config, folder, resumed) as stage_by_stage, stage_by_stage.writing(overrides) as metrics:
+        splits = load(config.data, stage_by_stage.where)
         encoders: list[Autoencoder] = []
         codes = splits
         for i, units in enumerate(task.layers, start=1):
             stage = stage_config(config, latent_dim=units)
             if i > 1:  # codes are no pixels
                 stage = dataclasses.replace(stage, data=dataclasses.replace(config.data, binarization="none"))
-            training, found = stage_by_stage.train(f"layer{i}", stage, codes)
+            model, found = stage_by_stage.train(f"layer{i}", stage, codes)
             metrics |= {f"layer{i}/{tag}": value for tag, value in found.items() if tag.startswith("test/")}
-            encoders.append(training.model.eval())
-            codes = _encoded(training.model, codes)
+            encoders.append(model.eval())
+            codes = _encoded(model, codes)
         head = softmax_regression(codes.train, splits.n_classes, task.softmax_decay, task.softmax_iterations)
         metrics["softmax/test_error"] = error_percent(Classifier([], head), codes.test)
         log.info("softmax regression on the code: %s %% test errors", number(metrics["softmax/test_error"]))
         if task.fine_tune:
             metrics["fine_tuned/test_error"] = _fine_tuned(config, Classifier(encoders, head), splits)
-        out.log(0, 0, metrics)
-        out.finish(0, "done", metrics, time.monotonic() - started)
     log.info("%s\n%s", table(f"test split, {len(splits.test):,} images:", metrics), folder)
+    return _objective(metrics)
+
+
+def _objective(metrics: dict[str, float]) -> float:
     return metrics.get("fine_tuned/test_error", metrics["softmax/test_error"])
 
 

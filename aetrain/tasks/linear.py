@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from pathlib import Path
 
 import torch
@@ -16,31 +15,27 @@ from aetrain.data.split import Split, Splits
 from aetrain.evaluation.nll import importance_nll
 from aetrain.evaluation.pca import PCA, gaussian_log_likelihood, linear_elbo, place
 from aetrain.evaluation.terms import evaluate
-from aetrain.run import Run
-from aetrain.tasks.stages import stage_config, stages
-from aetrain.training.loop import Training
+from aetrain.models import Autoencoder
+from aetrain.tasks.stages import done, stage_config, stages
 
 log = logging.getLogger(__name__)
 
 
 def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> None:
     """For every size of the code: the closed form's numbers, and with task.train those of a training beside them."""
-    started = time.monotonic()
-    where = device.resolve(config.device)
-    splits = load(config.data, where)
-    pca = PCA.of(splits.train)
-    metrics: dict[str, float] = {}
-    with stages(config, folder, where, resumed) as stage_by_stage, Run(folder, config, overrides).open() as out:
+    if resumed and done(config, folder) is not None:
+        return
+    with stages(config, folder, resumed) as stage_by_stage, stage_by_stage.writing(overrides) as metrics:
+        splits = load(config.data, stage_by_stage.where)
+        pca = PCA.of(splits.train)
         for k in config.task.code_sizes:
             stage = stage_config(config, latent_dim=k)
-            found = closed_form(stage, splits, pca, where)
+            found = closed_form(stage, splits, pca, stage_by_stage.where)
             if config.task.train:
-                training, _ = stage_by_stage.train(f"k{k}", stage, splits)
-                found |= against_closed_form(training, pca)
+                model, _ = stage_by_stage.train(f"k{k}", stage, splits)
+                found |= against_closed_form(model, stage, splits.train, pca)
             metrics |= {f"k{k}/{name}": value for name, value in found.items()}
             log.info(table(f"k = {k}:", found))
-        out.log(0, 0, metrics)
-        out.finish(0, "done", metrics, time.monotonic() - started)
     log.info("%s", folder)
 
 
@@ -72,11 +67,10 @@ def closed_form(config, splits: Splits, pca: PCA, where: torch.device) -> dict[s
         torch.set_default_dtype(before)
 
 
-def against_closed_form(training: Training, pca: PCA) -> dict[str, float]:
+def against_closed_form(model: Autoencoder, config, train: Split, pca: PCA) -> dict[str, float]:
     """A trained model's numbers on the training images, and their distance from the closed form's."""
-    model, config = training.model, training.config
     (k,) = model.code_shape
-    terms = _evaluated(model, config, training.splits.train)
+    terms = _evaluated(model, config, train)
     angle = {"angle_degrees": pca.angle(model.decoder.layers[0].weight.detach())}
     if model.prior is not None:
         return {"elbo": -terms["nelbo"], "gap_nats": pca.log_likelihood(k) + terms["nelbo"], **angle}

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from aetrain import device, models
+from aetrain.config import stored
 from aetrain.config.rules import total_steps
 from aetrain.config.words import suggest
 from aetrain.console import table
@@ -37,10 +38,13 @@ def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> fl
     """Train into `folder`, or go on where its last checkpoint ends. Returns the objective metric."""
     with explained(config, folder), listening() as requests:
         where = device.resolve(config.device)
+        if is_done_for_good(config, folder):
+            log.info("nothing to do: %s is done, and its last checkpoint gone", folder)
+            return objective(config, result(folder)["metrics"])
         state = load_state(config, folder) if resumed else None
         if state and is_done(config, folder, state):
             log.info("nothing to do: %s is done (%d steps); trainer.epochs=… would continue it", folder, state["step"])
-            return objective(config, json.loads((folder / "result.json").read_text())["metrics"])
+            return objective(config, result(folder)["metrics"])
         splits = load(config.data, where)
         training, metrics = fit(config, folder, overrides, splits, where, requests, state)
         tell(training, metrics)
@@ -56,9 +60,14 @@ def fit(config, folder: Path, overrides: list[str], splits: Splits, where: torch
         try:
             training.fit()
             return training, conclude(training)
-        except (AetrainError, Interrupted) as error:
+        except AetrainError as error:
             write_off(training, error)
             raise
+        except Interrupted:
+            where = "the end" if training.is_concluded else f"step {training.step}"
+            interrupt = requests.interrupted(where, folder)
+            write_off(training, interrupt)
+            raise interrupt from None
 
 
 @contextmanager
@@ -102,14 +111,18 @@ def conclude(training: Training) -> dict[str, float]:
         if value.shape == training.model.code_shape
     }
     skipped = {"skipped_steps": training.skipped_steps()} if config.trainer.on_nonfinite == "skip" else {}
-    training.run.finish(training.step, "done", metrics, time.monotonic() - training.started,
-                        best=training.best_epoch(), tested=config.trainer.test, latent=per_unit,
-                        **skipped)  # fmt: skip
+    with training.requests.deferred():
+        training.run.finish(training.step, "done", metrics, time.monotonic() - training.started,
+                            best=training.best_epoch(), tested=config.trainer.test, latent=per_unit,
+                            **skipped)  # fmt: skip
+        training.is_concluded = True
     return metrics
 
 
 def write_off(training: Training, error: AetrainError | Interrupted) -> None:
     """result.json of a training that has not come to its end."""
+    if training.is_concluded:
+        return
     status = "interrupted" if isinstance(error, Interrupted) else "failed"
     seconds = time.monotonic() - training.started
     with suppress(OSError):  # a full disk may be the very reason
@@ -161,10 +174,35 @@ def load_state(config, folder: Path) -> dict[str, Any] | None:
 
 def is_done(config, folder: Path, state: dict[str, Any]) -> bool:
     """Whether the run has made all its steps and written its result."""
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        finished = json.loads((folder / "result.json").read_text())["status"] == "done"
-        return finished and (state["step"] >= total_steps(config) or stays_stopped(state, config))
-    return False
+    finished = result(folder)["status"] == "done"
+    return finished and (state["step"] >= total_steps(config) or stays_stopped(state, config))
+
+
+def is_done_for_good(config, folder: Path) -> bool:
+    """Whether the run is done and its last checkpoint was deleted, to save space say: its results stay. Raises a
+    UserError where more of it is asked for."""
+    found = result(folder)
+    if found["status"] != "done" or (folder / "checkpoints" / "last.pt").exists():
+        return False
+    before = stored.read(folder / "config.yaml")
+    more_steps = total_steps(config) > total_steps(before)
+    stopped_early, patience = found["step"] < total_steps(before), config.trainer.patience
+    more_patience = stopped_early and (patience is None or patience > (before.trainer.patience or 0))
+    if more_steps or more_patience:
+        raise UserError(
+            f"{folder}: is done, and cannot go on without its checkpoints/last.pt, which is gone; start a new run, or "
+            "leave out what would make it longer"
+        )
+    return True
+
+
+def result(folder: Path) -> dict[str, Any]:
+    """result.json; with the status "none" where there is no usable one."""
+    with suppress(OSError, ValueError):
+        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        if isinstance(found, dict) and isinstance(found.get("metrics"), dict) and type(found.get("step")) is int:
+            return {"status": "none", **found}
+    return {"status": "none", "step": 0, "metrics": {}}
 
 
 @contextmanager

@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
 
 import torch
 
@@ -12,7 +15,7 @@ from aetrain.config.rules import total_steps
 from aetrain.console import ProgressBar, number
 from aetrain.data.split import Splits
 from aetrain.device import Precision
-from aetrain.errors import RunFailed
+from aetrain.errors import Interrupted, RunFailed, UserError
 from aetrain.evaluation.nll import importance_nll
 from aetrain.evaluation.terms import Evaluation, evaluate
 from aetrain.models import Autoencoder
@@ -32,6 +35,7 @@ from aetrain.training.wrappers import Graphed, compiled, eager
 log = logging.getLogger(__name__)
 
 SMALLEST_SCALE = 1e-4  # of the fp16 gradient scaler, which starts at 65536 and halves at every overflow
+SLOW = 1.0  # seconds of a step from which on a signal does not wait for the end of the next one
 
 
 class Training:
@@ -39,7 +43,7 @@ class Training:
 
     def __init__(self, config, model: Autoencoder, splits: Splits, run: Run, device: torch.device, requests: Requests,
                  stacked: bool = False):  # fmt: skip
-        self.requests = requests
+        self.requests, self.stacked = requests, stacked
         self.config, self.model, self.splits, self.run, self.device = config, model, splits, run, device
         trainer = config.trainer
         self.precision = Precision.of(config.device.precision, device)
@@ -68,8 +72,13 @@ class Training:
         self.stopped_early = False
         self.last_metrics: dict[str, float] = {}
         self.tested: Evaluation | None = None  # after test()
+        self.is_concluded = False  # whether its result is written
         self.bar: ProgressBar | None = None
+        self.pending = False  # whether what is due after this step is still to be done
         self.first_step = 0  # of this process: the latch counts from here
+        self.interrupted_at: dict[str, Any] | None = None  # the state that an interruption has put into last.pt
+        self.slow = not graphed  # whether the last step was; of the first one nobody knows
+        self._saves = 0  # of last.pt
         self._mark = (0, time.perf_counter())  # step and time of the last speed measurement
         self._saved_at = self.started = time.monotonic()
         self.skipped_before = 0  # steps left out before this process
@@ -79,10 +88,13 @@ class Training:
     def fit(self) -> None:
         """Train from the current step to the end, or until a signal, early stopping or a number that is none."""
         self.begin()
-        with ProgressBar(self.total_steps, self.step, self.config.trainer.epochs) as self.bar:
+        with ProgressBar(self.total_steps, self.step, self.config.trainer.epochs) as self.bar, self.requests.deferred():
             while not self.finished:
                 self.scheduler.apply(self.step)
-                self.meters.add(self.do_step(self.step))
+                began = time.perf_counter()
+                with self.interruptible(everything=True) if self.slow else nullcontext():
+                    self.meters.add(self.do_step(self.step))
+                self.slow = self.is_slow(time.perf_counter() - began)
                 self.step += 1
                 self.bar.advance(self.step, math.ceil(self.epoch))
                 if self.is_due():
@@ -96,8 +108,17 @@ class Training:
         if self.step == 0:
             self.save("last")
             self.validate()
+        else:
+            self._mend_best()
         self.first_step = self.step
+        if self.pending:
+            self.scheduler.apply(self.step - 1)  # as it was after that step
+            self.look()
         self._mark = (self.step, time.perf_counter())
+
+    def is_slow(self, seconds: float) -> bool:
+        """Whether the next step may keep a signal waiting, the last one having taken so long."""
+        return seconds > SLOW or self.config.optimizer.name == "lbfgs"
 
     @property
     def finished(self) -> bool:
@@ -115,10 +136,14 @@ class Training:
 
     def look(self) -> None:
         """What is due after a step: a log row, the end of an epoch, a checkpoint."""
-        if self.step % self.config.trainer.log_every == 0:
-            self.log_interval()
-        if self.step % self.batches.per_epoch == 0 or self.step == self.total_steps:
-            self.end_epoch()
+        ends_epoch = self.step % self.batches.per_epoch == 0 or self.step == self.total_steps
+        self.pending = ends_epoch
+        with self.interruptible() if ends_epoch else nullcontext():
+            if self.step % self.config.trainer.log_every == 0:
+                self.log_interval()
+            if ends_epoch:
+                self.end_epoch()
+        self.pending = False
         if self._checkpoint_due():
             self.save("last")
 
@@ -154,10 +179,12 @@ class Training:
         last = last or self.stopped_early
         if last or epoch % self.config.trainer.grid_epochs == 0:
             self.draw(epoch)
-        if improved:
-            self.save("best")
-        if last or epoch % self.config.trainer.checkpoint_epochs == 0:
-            self.save("last")
+        with self.requests.deferred():
+            if last or improved or epoch % self.config.trainer.checkpoint_epochs == 0:
+                self.pending = False
+                self.save("last")
+            if improved:  # after last.pt: the best epoch is then never one that a resumed run does not know of
+                self.save("best")
         self._say(epoch)
         self._mark = (self.step, time.perf_counter())
 
@@ -229,24 +256,25 @@ class Training:
 
     def check_finite(self) -> None:
         """Raise RunFailed if the latch has closed."""
+        first_bad = int(self.latch.first_bad)
+        if first_bad >= 0 and not self.latch.skip:
+            bad = self.latch.bad_values.tolist()
+            names = [*self.model_terms(), "the gradient's norm"]
+            name = next(name for name, is_bad in zip(names, bad, strict=False) if is_bad)
+            # A stack has one update for all: it cannot leave out a member's.
+            since = "its weights are worthless" if self.stacked else "no update was made"
+            raise RunFailed(
+                f"diverged: {name} was not finite at step {self.first_step + first_bad + 1} (optimizer.lr="
+                f"{self.config.optimizer.lr}, device.precision={self.config.device.precision}); {since} from there on; "
+                "try a smaller optimizer.lr, trainer.clip_norm=1 or device.precision=fp32. "
+                f"The state before it: {self.run.folder}/checkpoints/last.pt"
+            )
         scaler = self.precision.scaler
         if scaler and scaler.get_scale() < SMALLEST_SCALE:
             raise RunFailed(
                 f"diverged: the gradients overflow fp16 at every scale (step {self.step}); try device.precision=bf16 "
                 "or a smaller optimizer.lr"
             )
-        first_bad = int(self.latch.first_bad)
-        if first_bad < 0 or self.latch.skip:
-            return
-        bad = self.latch.bad_values.tolist()
-        names = [*self.model_terms(), "the gradient's norm"]
-        name = next(name for name, is_bad in zip(names, bad, strict=False) if is_bad)
-        raise RunFailed(
-            f"diverged: {name} was not finite at step {self.first_step + first_bad + 1} (optimizer.lr="
-            f"{self.config.optimizer.lr}, device.precision={self.config.device.precision}); no update was made from "
-            "there on; try a smaller optimizer.lr, trainer.clip_norm=1 or device.precision=fp32. "
-            f"The state before it: {self.run.folder}/checkpoints/last.pt"
-        )
 
     def skipped_steps(self) -> int:
         """Steps that trainer.on_nonfinite=skip has left out."""
@@ -272,6 +300,47 @@ class Training:
     def save(self, name: str) -> None:
         """Write checkpoints/<name>.pt, unless the numbers have gone wrong."""
         self.check_finite()
-        checkpoint.save(self.run.folder / "checkpoints" / f"{name}.pt", state.capture(self))
+        with self.requests.deferred():
+            self._write(name, state.capture(self))
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        checkpoint.save(self.run.folder / "checkpoints" / f"{name}.pt", content)
         if name == "last":
             self._saved_at = time.monotonic()
+            self._saves += 1
+
+    @contextmanager
+    def interruptible(self, everything: bool = False) -> Iterator[None]:
+        """Within, a signal raises Interrupted at once. What the block has done by then is undone in last.pt, which is
+        of the state before it, unless the block has written a newer one. everything: whether it changes weights."""
+        before, saves = state.frozen(self, everything), self._saves
+        try:
+            with self.requests.at_once():
+                yield
+        except Interrupted:
+            if self._saves == saves:
+                self.interrupted_at = before
+                if self.step > 0:  # of step 0 there is one, from before the first validation
+                    with suppress(RunFailed):
+                        self.check_finite()
+                        self._write("last", before)
+            raise
+
+    def save_interrupted(self) -> None:
+        """last.pt of a training that something else has interrupted, a member of its stack say."""
+        if self.step > 0 and self.interrupted_at is None and (self.pending or not self.finished):
+            self.save("last")
+
+    def _mend_best(self) -> None:
+        """Make best.pt the weights of the best epoch that this run, as its last checkpoint has it, knows of."""
+        path, epoch = self.run.folder / "checkpoints" / "best.pt", self.best["epoch"]
+        if not epoch or (not path.exists() and self.config.trainer.test != "best" and epoch != math.ceil(self.epoch)):
+            return
+        with suppress(UserError):
+            if checkpoint.load(path).get("best") == self.best:
+                return
+        if epoch == math.ceil(self.epoch) and not self.pending:
+            self.save("best")
+            return
+        log.warning("warning: %s is not of the best epoch, %d: the best is sought anew from here", path, epoch)
+        self.best = {"val/loss": math.inf, "epoch": 0}

@@ -7,7 +7,9 @@ state, meters and latches become rows of the stack's, so that what the stack's s
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor
@@ -69,7 +71,7 @@ class Stack:
         first = members[0]
         if len({member.step for member in members}) != 1:
             raise ValueError("the members of a stack must be at the same step")
-        self.trainings, self.members, self.step = trainings, members, first.step
+        self.active, self.members, self.step = dict(trainings), members, first.step
         models = [member.model for member in members]
         params = _rows_of([dict(model.named_parameters()) for model in models])
         params = {name: p.requires_grad_() for name, p in params.items()}
@@ -82,43 +84,57 @@ class Stack:
         step = make_stacked_step(models[0], params, buffers, self.optimizer, first.precision, clip_norm, self.latch)
         graphed = first.config.trainer.cuda_graph and first.device.type == "cuda"
         self.do_step = (Graphed if graphed else eager)(step, first.batches)
+        self.slow = not graphed  # see Training
 
     def fit(self, conclude: Callable[[str, Training], object],
             give_up: Callable[[str, Training, AetrainError | Interrupted], object]) -> None:  # fmt: skip
         """Train all members to their ends. Each is handed to `conclude` when it has made its steps, or to `give_up`
         with the reason why it cannot go on. Raises Interrupted after all checkpoints have been written."""
-        first, active = self.members[0], dict(self.trainings)
+        first = self.members[0]
 
         def each(action: Callable[[Training], object]) -> None:
-            for name, member in list(active.items()):
+            for name, member in list(self.active.items()):
                 with about(name):
                     try:
                         action(member)
                         if not member.finished:
                             continue
-                        conclude(name, member)
+                        with first.requests.at_once():
+                            conclude(name, member)
                     except AetrainError as error:
                         give_up(name, member, error)
-                    del active[name]
+                    del self.active[name]
 
-        each(Training.begin)
-        with ProgressBar(first.total_steps, self.step, first.config.trainer.epochs) as first.bar:
-            while active:
-                self._step()
-                for member in active.values():
-                    member.step = self.step
-                first.bar.advance(self.step, math.ceil(next(iter(active.values())).epoch))
-                if any(member.is_due() for member in active.values()):
-                    each(Training.look)
-                if first.requests:
-                    each(lambda member: member.save("last"))
+        try:
+            each(Training.begin)
+            bar = ProgressBar(first.total_steps, self.step, first.config.trainer.epochs)
+            with bar as first.bar, first.requests.deferred():
+                self._run(first, each)
+        except Interrupted:
+            interrupt = first.requests.interrupted(f"step {self.step}", first.run.folder.parent)
+            for name, member in self.active.items():
+                with about(name):
+                    reason = interrupt
                     try:
-                        first.requests.answer(f"step {self.step}", first.run.folder.parent)
-                    except Interrupted as interrupt:
-                        for name, member in active.items():
-                            with about(name):
-                                give_up(name, member, interrupt)
-                        raise
+                        member.save_interrupted()
+                    except AetrainError as error:
+                        reason = error
+                    give_up(name, member, reason)
+            raise interrupt from None
+
+    def _run(self, first: Training, each: Callable[[Callable[[Training], object]], None]) -> None:
+        while self.active:
+            self._step()
+            for member in self.active.values():
+                member.step = self.step
+            first.bar.advance(self.step, math.ceil(next(iter(self.active.values())).epoch))
+            if any(member.is_due() for member in self.active.values()):
+                for member in self.active.values():
+                    member.pending = True
+                each(Training.look)
+            if first.requests.checkpoint:
+                each(lambda member: member.save("last"))
+            first.requests.answer(f"step {self.step}", first.run.folder.parent)
 
     def _step(self) -> None:
         for member in self.members:
@@ -126,7 +142,13 @@ class Stack:
         # Not an hparam, so the same for all.
         self.optimizer.param_groups[0]["lr"] = self.members[0].optimizer.param_groups[0]["lr"]
         linked = bool(self.meters.names)
-        self.meters.add(self.do_step(self.step))
+        began = time.perf_counter()
+        with ExitStack() as guards:
+            if self.slow:
+                for member in self.active.values():
+                    guards.enter_context(member.interruptible(everything=True))
+            self.meters.add(self.do_step(self.step))
+        self.slow = self.members[0].is_slow(time.perf_counter() - began)
         if not linked:
             self.meters.share([member.meters for member in self.members])
             self.latch.share([member.latch for member in self.members])

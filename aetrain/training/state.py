@@ -4,17 +4,45 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 
 from aetrain.config.tree import plain
+from aetrain.device import Precision
 from aetrain.errors import UserError
-
-if TYPE_CHECKING:
-    from aetrain.training.loop import Training
+from aetrain.models import Autoencoder
+from aetrain.run import Run
+from aetrain.training.meters import Meters
+from aetrain.training.schedules import Scheduler
 
 log = logging.getLogger(__name__)
+
+
+class Training(Protocol):
+    """What a checkpoint holds, or needs to know, of a training."""
+
+    config: Any
+    model: Autoencoder
+    optimizer: Any
+    precision: Precision
+    scheduler: Scheduler
+    meters: Meters
+    run: Run
+    device: torch.device
+    step: int
+    total_steps: int
+    started: float
+    best: dict[str, float]
+    last_metrics: dict[str, float]
+    stopped_early: bool
+    pending: bool
+    skipped_before: int
+
+    @property
+    def epoch(self) -> float: ...
+
+    def skipped_steps(self) -> int: ...
 
 
 def capture(training: Training) -> dict[str, Any]:
@@ -39,7 +67,24 @@ def capture(training: Training) -> dict[str, Any]:
         "best": dict(training.best),
         "stopped_early": training.stopped_early,
         "metrics": dict(training.last_metrics),
+        "pending": training.pending,
     }
+
+
+def frozen(training: Training, everything: bool) -> dict[str, Any]:
+    """`capture` of now, whatever becomes of the meters and, with everything, of weights and optimizer."""
+    content = capture(training)
+    changing = ("model", "optimizer", "scaler", "meters") if everything else ("meters",)
+    return content | {part: _copied(content[part]) for part in changing}
+
+
+def _copied(node: Any) -> Any:
+    """Of lists, L-BFGS's history, only themselves: nothing writes into what they hold."""
+    if isinstance(node, torch.Tensor):
+        return node.clone()
+    if isinstance(node, dict):
+        return {key: _copied(value) for key, value in node.items()}
+    return list(node) if isinstance(node, list) else node
 
 
 def restore(training: Training, state: dict[str, Any]) -> None:
@@ -55,6 +100,7 @@ def restore(training: Training, state: dict[str, Any]) -> None:
         training.best = {"val/loss": float(state["best"]["val/loss"]), "epoch": int(state["best"]["epoch"])}
         training.last_metrics = {tag: float(value) for tag, value in state["metrics"].items()}
         training.stopped_early = stays_stopped(state, training.config)
+        training.pending = bool(state.get("pending", False))
         torch.set_rng_state(state["rng"]["cpu"])
         if training.device.type == "cuda" and state["rng"]["cuda"] is not None:
             torch.cuda.set_rng_state(state["rng"]["cuda"], training.device)

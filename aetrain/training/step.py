@@ -86,7 +86,11 @@ def make_step(model: nn.Module, optimizer: torch.optim.Optimizer, precision: Pre
             torch.nn.utils.clip_grads_with_norm_(params, clip_norm, norm)
         if scaler:
             scaler.step(optimizer)
+            held = [value.clone() for value in (scaler._scale, scaler._growth_tracker)]
             scaler.update()
+            if latch is not None:  # a step that the latch leaves out says nothing about the scale
+                for value, before in zip((scaler._scale, scaler._growth_tracker), held, strict=True):
+                    value.copy_(torch.where(latch.suppress > 0, before, value))
         else:
             if latch is not None:
                 latch.check(torch.cat([means, norm[None]]))

@@ -126,5 +126,18 @@ def test_a_member_of_a_stack_that_fails_is_told_at_the_end(aetrain):
     code, _, err = aetrain(*line, "hydra.sweep.dir=sweep")
     assert code == 1 and err.count("\n") == 1 and "1 of 3 members failed: 1 model.sigma=1" in err
     assert [result(member)["status"] for member in members(aetrain.folder / "sweep")] == ["done", "failed", "done"]
-    assert "diverged" in (members(aetrain.folder / "sweep")[1] / "aetrain.log").read_text()
+    log = (members(aetrain.folder / "sweep")[1] / "aetrain.log").read_text()
+    assert "diverged" in log and "its weights are worthless from there on" in log
     assert "diverged" not in (members(aetrain.folder / "sweep")[0] / "aetrain.log").read_text()
+
+
+def test_a_done_member_without_its_last_checkpoint_stays_done(aetrain):
+    assert aetrain(*LINE, "hydra.sweep.dir=sweep")[0] == 0
+    first, second, _ = members(aetrain.folder / "sweep")
+    (first / "checkpoints" / "last.pt").unlink()
+    before = (first / "result.json").read_bytes(), (first / "metrics.jsonl").read_bytes()
+    (second / "result.json").unlink()  # as if killed at its end
+    code, out, err = aetrain("resume=sweep")
+    assert code == 0, err
+    assert out.count("nothing to do") == 2
+    assert ((first / "result.json").read_bytes(), (first / "metrics.jsonl").read_bytes()) == before

@@ -9,7 +9,7 @@ from aetrain.device import Precision
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.step import Latch, make_step
-from tests.conftest import build, compose
+from tests.conftest import SMALL, build, compose
 
 CPU = torch.device("cpu")
 
@@ -120,6 +120,41 @@ def test_the_latch_holds_under_a_gradient_scaler(images, skip):
     assert not moved() and latch.first_bad == 1
     logged = 0.0
     assert moved() is skip  # latched for good, or the bad step alone left out
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_latched_steps_leave_the_scale_alone(images, skip):
+    net, latch = build("model=ae", "net.hidden=[16]"), Latch(CPU, skip=skip)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0, growth_interval=3)
+    step = make_step(net, torch.optim.Adam(net.parameters(), 1e-3, fused=True), Precision("fp16", "cpu", scaler),
+                     latch=latch)  # fmt: skip
+
+    def scale_after(*batches):
+        for batch in batches:
+            step(batch)
+        return scaler.get_scale(), scaler._get_growth_tracker()
+
+    assert scale_after(images, images) == (2.0, 2)
+    assert scale_after(*[images * torch.nan] * 20) == (2.0, 2)
+    assert scale_after(images) == ((4.0, 0) if skip else (2.0, 2))
+
+
+def test_a_gradient_that_overflows_is_still_the_scalers_business(images):
+    net, latch = build("model=ae", "net.hidden=[16]"), Latch(CPU)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    step = make_step(net, torch.optim.Adam(net.parameters(), 1e-3, fused=True), Precision("fp16", "cpu", scaler),
+                     latch=latch)  # fmt: skip
+    net.decoder.layers[0].weight.register_hook(lambda g: g * torch.inf)
+    step(images)
+    assert scaler.get_scale() == 1.0 and latch.first_bad == -1
+
+
+def test_the_latch_speaks_before_the_scaler(aetrain, monkeypatch):
+    """fp16's path on the CPU: told is the step and the term, not that the scale has sunk."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=1.5e-4)
+    monkeypatch.setattr(Precision, "of", classmethod(lambda cls, name, device: cls("fp16", "cpu", scaler)))
+    code, _, err = aetrain("model=ae", "model.likelihood=gaussian", "model.sigma=1e-30", *SMALL, "hydra.run.dir=run")
+    assert code == 1 and "was not finite at step 1" in err, err
 
 
 def test_skipped_steps_do_not_enter_the_means():

@@ -23,7 +23,17 @@ from aetrain.logs import log_file
 from aetrain.sweeps import report
 from aetrain.sweeps.launch.groups import bytes_per_member, free_memory, portions, structure, why_alone
 from aetrain.sweeps.launch.launched import Launched
-from aetrain.tasks.train import conclude, explained, is_done, load_state, objective, started, tell, write_off
+from aetrain.tasks.train import (
+    conclude,
+    explained,
+    is_done,
+    is_done_for_good,
+    load_state,
+    objective,
+    started,
+    tell,
+    write_off,
+)
 from aetrain.training.loop import Training
 from aetrain.training.signals import listening
 from aetrain.training.stacking import Stack
@@ -75,9 +85,9 @@ def planned(members: Sequence[Launched], memory_gb: float | None) -> tuple[list[
 
 def _next_step(config: Config, folder: Path) -> int | None:
     """Where a member goes on; None for one that has nothing to do, or whose checkpoint is refused: it will say so."""
-    if not (folder / LAST).is_file():
-        return 0
     try:
+        if not (folder / LAST).is_file():
+            return None if is_done_for_good(config, folder) else 0
         state = load_state(config, folder)
     except AetrainError:
         return None
