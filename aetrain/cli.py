@@ -17,15 +17,7 @@ from yaml import YAMLError
 
 from aetrain import __version__, api, jobs, resume
 from aetrain.arguments import Arguments, parse
-from aetrain.compose import (
-    check,
-    check_typed,
-    composed,
-    digested,
-    given_keys,
-    hydra_with,
-    without_hydra,
-)  # fmt: skip
+from aetrain.compose import check, check_typed, composed, digested, given_keys, hydra_with, without_hydra
 from aetrain.config.command import check_words
 from aetrain.config.explain import explain
 from aetrain.config.rules import check_metric
@@ -90,8 +82,7 @@ def _run(argv: list[str]) -> None:
         with reader_may_leave():
             print(page(typed(config, given_keys(words))))
         return
-    shows_only = args.hydra_help or args.cfg or args.info or args.shell_completion
-    if shows_only:
+    if args.hydra_help or args.cfg or args.info or args.shell_completion:
         with reader_may_leave():
             _show(args)
         return
@@ -129,7 +120,7 @@ def _sweep(args: Arguments, resumed: resume.Resumed | None) -> None:
         _check_search(args)
     if "hydra/sweeper=optuna" in overrides and not any("max_failure_rate" in word for word in overrides):
         overrides.append("hydra.sweeper.max_failure_rate=1")  # a trial that diverges is a result of the search
-    with hydra_with(args.config_dir) as hydra, digested(args.config_dir, lambda: not job.started):
+    with hydra_with(args.config_dir) as hydra, digested([args.config_dir or "", *overrides], lambda: not job.started):
         hydra.multirun(config_name=args.config_name or "config", task_function=job, overrides=overrides)
 
 
@@ -153,16 +144,17 @@ def swept_keys(overrides: Sequence[str]) -> list[str]:
 
 
 def _show(args: Arguments) -> None:
-    """What Hydra itself shows of a configuration, of its plugins or its help; with resume= the configuration with which
-    a run would go on."""
+    """What Hydra itself shows of a configuration, of its plugins or its help; of a run that is resumed, with what it
+    would go on."""
     if args.cfg and (resumed := resume.arguments(args.overrides)):
-        if not resumed.config:
-            told = f"resume={resumed.folder}"
-            raise UserError(f"{told}: a sweep; show one of its members, as in {told}/<member>")
+        if resumed.sweep:
+            raise UserError(
+                f"resume={resumed.folder}: a sweep; show one of its members, as in resume={resumed.folder}/<member>"
+            )
         check_typed(resumed.config)
         print(OmegaConf.to_yaml(plain(resumed.config)))
         return
-    with hydra_with(args.config_dir) as hydra, digested(args.config_dir):
+    with hydra_with(args.config_dir) as hydra, digested([args.config_dir or "", *args.overrides]):
         name = args.config_name or "config"
         if args.hydra_help:
             hydra.hydra_help(config_name=name, args_parser=get_args_parser(), args=args)

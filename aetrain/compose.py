@@ -7,14 +7,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import hydra
+from hydra import version
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
+from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -48,41 +49,43 @@ def register() -> None:
 
 @contextmanager
 def hydra_with(config_dir: str | None = None) -> Iterator[Hydra]:
-    """Within: Hydra knows our configuration, and before it a folder of the user's own YAML."""
+    """Within: Hydra composes from our defaults and from this folder of the user's own. An override of hydra.searchpath,
+    whose grammar does not take every name, stays the user's."""
     register()
-    hydra.version.setbase("1.3")
-    path = create_config_search_path(f"file://{CONF}")
-    if config_dir:
-        if not Path(config_dir).is_dir():
-            raise UserError(f"--config-dir {config_dir}: there is no such folder")
-        path.prepend("command line", f"file://{os.path.abspath(config_dir)}")
+    if config_dir is not None and not os.path.isdir(config_dir):
+        raise UserError(f"--config-dir {config_dir}: there is no such folder")
+    path = create_config_search_path(str(CONF))
+    if config_dir is not None:
+        path.prepend("command-line", f"file://{os.path.abspath(config_dir)}", SearchPathQuery("schema", None))
+    before = get_gh_backup()
     GlobalHydra.instance().clear()
+    version.setbase("1.3")
     try:
         yield Hydra.create_main_hydra2("aetrain", path)
     finally:
-        GlobalHydra.instance().clear()
+        restore_gh_from_backup(before)
 
 
 def composed(overrides: Sequence[str], config_dir: str | None = None,
              config_name: str | None = None) -> tuple[DictConfig, HydraContext]:  # fmt: skip
     """The configuration of these overrides, with Hydra's own part, and what a job of Hydra's needs besides."""
-    with hydra_with(config_dir) as hydra_:
-        with digested(config_dir):
-            config = hydra_.compose_config(config_name or "config", list(overrides), run_mode=RunMode.RUN,
-                                           from_shell=False, with_log_configuration=False)  # fmt: skip
-        return config, HydraContext(hydra_.config_loader, Callbacks(config))
+    with hydra_with(config_dir) as hydra:
+        with digested([config_dir or "", *overrides]):
+            config = hydra.compose_config(config_name or "config", list(overrides), run_mode=RunMode.RUN,
+                                          from_shell=False, with_log_configuration=False)  # fmt: skip
+        return config, HydraContext(hydra.config_loader, Callbacks(config))
 
 
 @contextmanager
-def digested(config_dir: str | None = None, only_if: Callable[[], bool] = lambda: True) -> Iterator[None]:
-    """Within: an override that Hydra cannot digest is a mistake of the user's. only_if: later it is a bug."""
+def digested(words: Sequence[str], only_if: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Within: what Hydra cannot digest of these words is a mistake of the user's. only_if: later it is a bug."""
     try:
         yield
     except (ValueError, AssertionError, TypeError, RecursionError) as error:
         if isinstance(error, HydraException | OmegaConfBaseException) or not only_if():
             raise
         if isinstance(error, UnicodeDecodeError):
-            raise UserError(own.undecodable(error, [str(config_dir)])) from error
+            raise UserError(own.undecodable(error, words)) from error
         if isinstance(error.__context__, OSError):
             raise error.__context__ from error
         raise UserError(" ".join(str(error).split())) from error

@@ -96,21 +96,32 @@ class ProgressBar(_Bar):
             self._bar.update(self._task, terms=f"{text}  {images_per_second:,.0f} img/s")
 
 
-class MembersBar(_Bar):
-    """Members of a sweep that have ended, and the time left, on a terminal only; lines appear above it."""
+class CountBar(_Bar):
+    """So many of a number of things, and the time left, on a terminal only; lines appear above it."""
 
-    def __init__(self, members: int):
+    def __init__(self, total: int, things: str):
         if sys.stdout.isatty():
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-            text = TextColumn("{task.completed} of {task.total} members")
+            text = TextColumn(f"{{task.completed:,}} of {{task.total:,}} {things}")
             self._bar = Progress(text, BarColumn(bar_width=None), TimeElapsedColumn(), TimeRemainingColumn(),
                                  transient=True)  # fmt: skip
-            self._task = self._bar.add_task("", total=members)
+            self._task = self._bar.add_task("", total=total)
 
-    def advance(self) -> None:
+    @property
+    def is_shown(self) -> bool:
+        return self._bar is not None
+
+    def advance(self, by: int = 1) -> None:
         if self._bar:
-            self._bar.advance(self._task)
+            self._bar.advance(self._task, by)
+
+
+class MembersBar(CountBar):
+    """Members of a sweep that have ended."""
+
+    def __init__(self, members: int):
+        super().__init__(members, "members")
 
 
 def table(title: str, rows: Mapping[str, float]) -> str:

@@ -62,7 +62,6 @@ MISTAKES = [
     ("-m model=beta_vae model.beta=1,-1", "model.beta=-1", "at least 0"),
     ("-m model=vae,aee", "model=aee", "choose from: ae"),
     ("device=cpu device.index=3", "device.index", "device.name=cuda"),
-    ("net=conv net.channels=[8,8,8]", "net.channels", "divisible by 8"),
     ("net=conv net.hidden=[3]", "net.hidden", "net=mlp net.hidden=[3]"),
     ("+net.is_dense=true", "net.is_dense", "unknown key"),
     ("model.arch=conv", "model.arch", "it is now net=linear, net=mlp or net=conv"),

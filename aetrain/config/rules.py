@@ -45,6 +45,11 @@ def check_run(config: Config) -> None:
             f"trainer.batch_size={config.trainer.batch_size}: larger than the training split of {size} images; "
             f"give at most {size}"
         )
+    if config.data.shift >= max(2, min(known.image_shape[1:])):
+        raise UserError(
+            f"data.shift={config.data.shift}: the images are {known.image_shape[1]}x{known.image_shape[2]}, nothing of "
+            "them would be left; give a few pixels"
+        )
     config.net.check(known.image_shape)
     config.model.check(config.net)
     if config.trainer.patience is not None and not has_val(config.data):
@@ -156,6 +161,8 @@ def check_lbfgs(config: Config) -> None:
     refused = [
         (config.model.varying(config.net), "its objective differs from evaluation to evaluation"),
         (config.data.binarization == "dynamic" and "data.binarization=dynamic", "the images differ from step to step"),
+        (config.data.flip and "data.flip=true", "the images differ from step to step"),
+        (config.data.shift and f"data.shift={config.data.shift}", "the images differ from step to step"),
         (changing and f"model.schedule.{changing}.kind={hparams[changing].kind}", "it would mix several objectives"),
         (lr.kind != "constant" and f"optimizer.schedule.kind={lr.kind}", "its line search chooses the length"),
         (device.precision != "fp32" and f"device.precision={device.precision}", "it needs fp32"),

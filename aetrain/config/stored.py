@@ -31,7 +31,10 @@ DEEPEST = 8  # levels of nesting
 LONGEST = 1000  # characters of a value
 
 # What keys that have been added since mean for a run that was made without them.
-ADDED: dict[str, dict[str, Any]] = {"trainer": {"test": "last"}, "data": {"classes": None}}
+ADDED: dict[str, dict[str, Any]] = {
+    "trainer": {"test": "last"},
+    "data": {"classes": None, "flip": False, "shift": 0, "resident": "auto"},
+}
 
 
 def read(path: Path) -> Config:
@@ -191,8 +194,9 @@ def _value(kind: Any, value: Any, key: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         (inner,) = (arg for arg in typing.get_args(kind) if arg is not type(None))
         return None if value is None else _value(inner, value, key)
-    if kind is Any:  # a number of either kind, or none
-        return None if value is None else _value(int if isinstance(value, int) else float, value, key)
+    if kind is Any:  # a plain value; its dataclass says which
+        known = next((k for k in (bool, int, str) if isinstance(value, k)), float)
+        return None if value is None else _value(known, value, key)
     if origin is list and isinstance(value, list) and len(value) <= LONGEST:
         return [_value(typing.get_args(kind)[0], element, key) for element in value]
     if kind is bool and isinstance(value, bool):

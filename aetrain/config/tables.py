@@ -32,8 +32,10 @@ class Table(Mapping[str, type]):
     What a name does is in the module `<room>.<name>` of ours, or in the module `<member>` beside the installed
     dataclass's own."""
 
-    def __init__(self, group: str, ours: dict[str, type], room: str, member: str):
+    def __init__(self, group: str, ours: dict[str, type], room: str, member: str, shared: dict[str, str] | None = None):
+        """shared: the module of names that have none of their own."""
         self.group, self._ours, self._room, self._member = group, ours, room, member
+        self._shared = shared or {}
 
     @property
     def refused(self) -> list[str]:
@@ -57,7 +59,7 @@ class Table(Mapping[str, type]):
     def module(self, name: str) -> str:
         """The module that holds what a name does. Raises KeyError for a name that is not in the table."""
         if name in self._ours:
-            return f"{self._room}.{name}"
+            return f"{self._room}.{self._shared.get(name, name)}"
         return f"{self._points[name].module.rpartition('.')[0]}.{self._member}"
 
     @functools.cached_property
@@ -95,7 +97,14 @@ MODELS = Table(
     "model",
 )
 NETS = Table("nets", {"linear": net.Linear, "mlp": net.MLP, "conv": net.Conv}, "aetrain.nets", "net")
-SETS = Table("data", {"mnist": data.MNIST, "array": data.Array}, "aetrain.data", "data")
+SETS = Table(
+    "data",
+    {"mnist": data.MNIST, "folder": data.Folder, "array": data.Array, "digits": data.Digits, "patches": data.Patches,
+     "shapes": data.Shapes, "moons": data.Points, "circles": data.Points, "spiral": data.Points},
+    "aetrain.data",
+    "data",
+    shared=dict.fromkeys(("moons", "circles", "spiral"), "points"),
+)  # fmt: skip
 OPTIMIZERS = dict.fromkeys(("adam", "adamw", "sgd"), optimizer.FirstOrder) | {"lbfgs": optimizer.LBFGS}
 TASKS = {
     "train": task.Train,

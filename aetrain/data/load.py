@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from dataclasses import replace
 from importlib import import_module
 
@@ -11,8 +13,13 @@ from torch import Tensor
 from aetrain.config.schema.data import Data
 from aetrain.config.tables import SETS
 from aetrain.data.card import Card, card, kept_labels, sizes
+from aetrain.data.lazy import Lazy, Stored
+from aetrain.data.memory import available
 from aetrain.data.split import Split, Splits
+from aetrain.errors import UserError
 from aetrain.noise import mix
+
+log = logging.getLogger(__name__)
 
 
 def load(config: Data, device: torch.device) -> Splits:
@@ -24,17 +31,44 @@ def load(config: Data, device: torch.device) -> Splits:
     parts = source.load(config)  # {"train": Split, and "val" and "test" where the data have them}
     if config.classes is not None:
         parts = _of_classes(parts, config, source.card(config))
-    rows = held_out(parts, config)
+    known = card(config)
+    keeps = _is_resident(config, known, device)
     splits = {}
-    for name, (part, index) in rows.items():
-        split = parts[part].take(index[: config.limit])
+    for name, (part, index) in held_out(parts, config).items():
+        whole, index = parts[part], index[: config.limit]
         # A set that is binarized anew for every batch is so in training alone: a split that changed with every
         # evaluation would be none.
         how = "static" if config.binarization == "dynamic" and name != "train" else config.binarization
-        splits[name] = _binarized(split, how, part, index[: config.limit], len(parts[part])).to(device)
-    known = card(config)
+        if isinstance(whole, Lazy):
+            splits[name] = whole.take(index).to(device)
+        elif keeps:
+            splits[name] = _binarized(whole.take(index), how, part, index, len(whole)).to(device)
+        else:
+            splits[name] = Lazy(Stored(whole, device), index, threshold=how == "threshold")
     binary = known.binary or config.binarization != "none"
     return Splits(**splits, n_classes=known.n_classes, binary=binary, factors=known.factors, classes=known.classes)
+
+
+SHARE_OF_MEMORY = 0.5  # of what is free, that images may take
+
+
+def _is_resident(config: Data, known: Card, device: torch.device) -> bool:
+    """Whether the images are to be held on the device. Raises a UserError for what needs that and cannot have it."""
+    size = (
+        known.bytes_per_value * math.prod(known.image_shape) * sum(s or 0 for s in (known.train, known.val, known.test))
+    )
+    if config.limit is not None:
+        size = min(size, 3 * config.limit * known.bytes_per_value * math.prod(known.image_shape))
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available()
+    keeps = size <= SHARE_OF_MEMORY * free if config.resident == "auto" else config.resident
+    if not keeps and not known.binary and config.binarization in ("static", "dynamic"):
+        raise UserError(
+            f"data.binarization={config.binarization}: keeps what it draws, which takes data.resident=true; "
+            "data.binarization=threshold needs no room"
+        )
+    if not keeps and config.resident == "auto":
+        log.info("%.1f GB of images do not fit into half of the free memory: read while training", size / 1e9)
+    return keeps
 
 
 def _of_classes(parts: dict[str, Split], config: Data, whole: Card) -> dict[str, Split]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import lzma
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aetrain.config.schema.data import MNIST
 from aetrain.data.card import Card
+from aetrain.data.home import default_root
 from aetrain.errors import UserError
 from aetrain.files import write_atomically
 
@@ -34,14 +34,6 @@ MD5 = {
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
 _IDX_MAGIC = {3: 0x803, 1: 0x801}  # unsigned bytes in 3 dimensions, in 1
-
-
-def default_root() -> Path:
-    """The user's cache folder."""
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aetrain"
-    except RuntimeError as error:  # no HOME and no entry for the user
-        raise UserError("the user has no home folder to unpack MNIST into; give data.root=… or set HOME") from error
 
 
 # Images of each digit.

@@ -1,12 +1,19 @@
-"""The training images, batch by batch, without leaving the device."""
+"""The training images, batch by batch, without leaving the device, or fetched ahead of the step."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
+from aetrain.data.augment import augment
+from aetrain.data.lazy import Lazy
 from aetrain.data.split import Batch, Split, binarize_anew
 from aetrain.noise import mix
+
+AHEAD = 3  # batches that are fetched before their step
 
 
 class Batches:
@@ -14,30 +21,66 @@ class Batches:
     last short batch is dropped, so that every step has the same shapes; a batch larger than the split takes all of
     it."""
 
-    def __init__(self, split: Split, batch_size: int, seed: int, binarize: bool = False):
-        self._split, self._seed, self._binarize = split, seed, binarize
+    def __init__(self, split: Split | Lazy, batch_size: int, seed: int, binarize: bool = False, flip: bool = False,
+                 shift: int = 0):  # fmt: skip
+        self._split, self._seed = split, seed
+        self._binarize, self._flip, self._shift = binarize, flip, shift
         self.size = min(batch_size, len(split))
-        self._epoch = -1
-        self._order: Tensor = torch.empty(0)
+        self._orders: dict[int, Tensor] = {}  # epoch -> its permutation
         self._raw = split.buffer(self.size)
+        self._ahead = _Ahead(split, self.index) if isinstance(split, Lazy) and split.is_slow else None
         self.per_epoch = len(split) // self.size
+
+    @property
+    def is_resident(self) -> bool:
+        """Whether `gather` stays on the device."""
+        return self._ahead is None
 
     def get(self, step: int) -> Batch:
         """The batch of a 0-based step: x (B, C, H, W) in [0, 1] and labels (B,)."""
-        return self.gather(self.index(step))
+        return self._changed(self._ahead.get(step)) if self._ahead else self.gather(self.index(step))
 
     def index(self, step: int) -> Tensor:
         """Which images are in the batch of a 0-based step: (B,)."""
         epoch, position = divmod(step, self.per_epoch)
-        if epoch != self._epoch:
-            self._epoch, self._order = epoch, self._shuffled(epoch)
-        return self._order[position * self.size : (position + 1) * self.size]
+        order = self._orders.get(epoch)
+        if order is None:
+            # Two at most: where batches are fetched ahead, the next epoch begins before this one has ended.
+            self._orders = {e: o for e, o in self._orders.items() if e == epoch - 1}
+            order = self._orders[epoch] = self._shuffled(epoch)
+        return order[position * self.size : (position + 1) * self.size]
 
     def gather(self, index: Tensor) -> Batch:
         """index: (B,) -> x (B, C, H, W) in [0, 1] and labels (B,)."""
-        x, y = self._split.gather(index, out=self._raw)
+        return self._changed(self._split.gather(index, out=self._raw))
+
+    def _changed(self, batch: Batch) -> Batch:
+        x, y = batch
+        if self._flip or self._shift:
+            x = augment(x, self._flip, self._shift)
         return Batch(binarize_anew(x) if self._binarize else x, y)
 
     def _shuffled(self, epoch: int) -> Tensor:
         generator = torch.Generator().manual_seed(mix(self._seed, "order", epoch))
-        return torch.randperm(len(self._split), generator=generator).to(self._split.device)
+        order = torch.randperm(len(self._split), generator=generator)
+        return order if self._ahead else order.to(self._split.device)
+
+
+class _Ahead:
+    """Batches of a split that is read from disk or from the host, fetched by a thread while earlier ones are computed
+    with. Which images they are is known in advance; whatever is random is drawn afterwards, in the order of the
+    steps."""
+
+    def __init__(self, split: Lazy, index: Callable[[int], Tensor]):
+        self._split, self._index = split, index
+        self._pool = ThreadPoolExecutor(1, "batches")
+        self._futures: dict[int, tuple[Tensor, Future[Tensor]]] = {}
+
+    def get(self, step: int) -> Batch:
+        self._futures = {s: future for s, future in self._futures.items() if s >= step}
+        for later in range(step, step + AHEAD):
+            if later not in self._futures:
+                index = self._index(later)
+                self._futures[later] = index, self._pool.submit(self._split.fetch, index)
+        index, future = self._futures[step]
+        return self._split.finish(future.result(), index)

@@ -47,11 +47,15 @@ class Training:
         self.config, self.model, self.splits, self.run, self.device = config, model, splits, run, device
         trainer = config.trainer
         self.precision = Precision.of(config.device.precision, device)
-        graphed = trainer.cuda_graph and device.type == "cuda"
+        data = config.data
+        self.batches = Batches(
+            splits.train, trainer.batch_size, config.seed, data.binarization == "dynamic", data.flip, data.shift
+        )
+        graphed = trainer.cuda_graph and device.type == "cuda" and self.batches.is_resident
         if trainer.cuda_graph and not graphed:
-            log.info("trainer.cuda_graph=true: there is no GPU here, steps run eagerly")
+            reason = "there is no GPU here" if device.type != "cuda" else "the images are read while training"
+            log.info("trainer.cuda_graph=true: %s, steps run eagerly", reason)
         self.optimizer = build_optimizer(config.optimizer, model, capturable=graphed, stacked=stacked)
-        self.batches = Batches(splits.train, trainer.batch_size, config.seed, config.data.binarization == "dynamic")
         if self.batches.size < trainer.batch_size:
             log.info(
                 "trainer.batch_size=%d: the training split has %d images, and a batch takes them all",

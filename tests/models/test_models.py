@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 import torch
 
-from aetrain.config.schema.net import ACTIVATIONS
+from aetrain.config.schema.net import ACTIVATIONS, Conv
 from aetrain.config.tables import MODELS
 from aetrain.models.contractive import jacobian_squared_norm
 from aetrain.noise import Noise
@@ -341,11 +341,20 @@ def test_fixed_noise_leaves_the_training_generator_alone():
     assert torch.equal(torch.get_rng_state(), state) and not torch.equal(first, second)
 
 
-def test_an_image_side_that_conv_layers_cannot_halve_is_a_user_error():
+@pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 9, 21), (1, 8, 8), (3, 50, 33)])
+def test_convolutions_take_images_of_any_size(image_shape):
+    model = build("model=vae", "net=conv", "net.channels=[4,8,8]", image_shape=image_shape)
+    x = torch.rand(3, *image_shape)
+    assert model.decode(model.encode(x)).shape == x.shape
+    model(x)["loss"].mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_images_too_small_for_convolutions_are_a_user_error():
     from aetrain.errors import UserError
 
-    with pytest.raises(UserError, match=r"divisible by 8.*28x28"):
-        build("model=vae", "net=conv", "net.channels=[8,8,8]")
+    with pytest.raises(UserError, match=r"at least 8 pixels, these are 1x2; give net=mlp"):
+        Conv("conv", [8], "relu").check((1, 1, 2))
 
 
 def test_doubling_the_side_multiplies_the_squared_error_by_four_and_nothing_else():

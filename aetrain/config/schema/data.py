@@ -25,9 +25,16 @@ class Data:
     classes: Optional[list[str]] = setting("the classes to keep, by name; null: all")
     binarization: str = setting("of the pixels: at 1/2, drawn once, or drawn anew for every batch",
                                 choices=("none", "threshold", "static", "dynamic"))  # fmt: skip
+    flip: bool = setting("mirror training images left to right, half of them, drawn anew for every batch")
+    shift: int = setting("move training images by up to so many pixels each way, drawn anew for every batch; their "
+                         "borders are repeated", min=0, unit="pixels")  # fmt: skip
+    resident: Any = setting("images held on the training device, or read while training: true, false, or auto, which "
+                            "reads those that do not fit", default="auto")  # fmt: skip
 
     def __post_init__(self) -> None:
         _check_number("data.val_size", self.val_size)
+        if self.resident != "auto" and not isinstance(self.resident, bool):
+            raise UserError(f"data.resident={self.resident}: choose from: auto, true, false")
 
 
 def _check_number(key: str, value: Any) -> None:
@@ -56,6 +63,43 @@ class Unsplit(Data):
 
 
 @dataclass
+class Digits(Unsplit):
+    """1,797 real handwritten digits of 8x8 pixels, inside scikit-learn: a whole experiment in seconds."""
+
+
+@dataclass
+class Patches(Data):
+    """Patches of two natural photographs, inside scikit-learn, cut anew from other parts of them for each split."""
+
+    patches: int = setting("patches of the training split; a tenth as many each for validation and test", min=20)
+    size: int = setting("side of a patch", min=2, max=48, unit="pixels")
+    channels: int = setting("1: grey, 3: colour", choices=(1, 3))
+    contrast: str = setting("raw, or each patch with mean 1/2 and standard deviation 1/6",
+                            choices=("raw", "normalized"))  # fmt: skip
+
+
+@dataclass
+class Points(Unsplit):
+    """Points of the plane in two classes, scaled into the unit square: images of one row and two columns."""
+
+    points: int = setting("all splits together", min=20)
+    noise: float = setting("standard deviation around the curve, of its radius", min=0, max=0.3)
+
+
+@dataclass
+class Shapes(Unsplit):
+    """Images computed from factors on the training device, never stored: the grid of dSprites."""
+
+    shapes: list[str] = setting("the shapes; they are the labels, too", choices=("square", "ellipse", "heart"))
+    scales: int = setting("different sizes", min=1, max=100)
+    orientations: int = setting("different angles", min=1, max=360)
+    columns: int = setting("different places from left to right", min=1, max=256)
+    rows: int = setting("different places from top to bottom", min=1, max=256)
+    colors: int = setting("different hues; 1: white, images of one channel", min=1, max=100)
+    size: int = setting("side of an image", min=16, max=512, unit="pixels")
+
+
+@dataclass
 class Own(Unsplit):
     """The keys of the user's own files. Their path is kept absolute: a run can be continued from anywhere."""
 
@@ -74,3 +118,18 @@ class Array(Own):
     keys: Optional[list[str]] = setting(
         "what the arrays of a .npz are called, as in [images:x,labels:y] or [train_images:x,test_images:z]; null: "
         "found by the usual names")  # fmt: skip
+
+
+@dataclass
+class Folder(Own):
+    """A folder of images: flat, one folder per class, train/val/test folders, or with a metadata.csv."""
+
+    size: Optional[str] = setting("a side, or height x width, as in 48x64; null: the images' own, if all agree",
+                                  unit="pixels")  # fmt: skip
+    fit: str = setting("an image of another shape is cropped at its centre, padded, or stretched",
+                       choices=("crop", "pad", "stretch"))  # fmt: skip
+    channels: Optional[int] = setting("1: grey, 3: colour; null: as the files are", choices=(1, 3))
+    background: str = setting("under transparent pixels and around padded images: a name, or six hexadecimal digits")
+    label: Optional[str] = setting("the column of metadata.csv that is the label; null: label, or the only one")
+    on_corrupt: str = setting("files that cannot be decoded end the run, or are left out", choices=("refuse", "skip"))
+    follow_links: bool = setting("whether links out of the folder are followed")

@@ -8,6 +8,7 @@ from typing import ClassVar
 from aetrain.config.fields import setting
 from aetrain.errors import UserError
 
+SMALLEST_SIDE = 8  # pixels, of an image that convolutions take
 ACTIVATIONS = ("relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid")
 
 
@@ -48,9 +49,9 @@ class Conv(Net):
     activation: str = setting("of the hidden layers", choices=ACTIVATIONS)
 
     def check(self, image_shape: tuple[int, int, int]) -> None:
-        halvings, (_, height, width) = len(self.channels), image_shape
-        if height % 2**halvings or width % 2**halvings:
+        _, height, width = image_shape
+        if min(height, width) < SMALLEST_SIDE:
             raise UserError(
-                f"net.channels={self.channels}: {halvings} stride-2 layers need image sides divisible by "
-                f"{2**halvings}, these are {height}x{width}; give fewer channels"
+                f"net={self.name}: convolutions need image sides of at least {SMALLEST_SIDE} pixels, these are "
+                f"{height}x{width}; give net=mlp"
             )

@@ -1,0 +1,217 @@
+"""Which images lie in a folder, which split each is in, and what it is labelled. No file is opened but metadata.csv.
+
+Splits and labels come from metadata.csv where there is one, else from folders train, val and test, and, one level
+below, from folders named by class; else the images are unlabelled.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from aetrain.config.schema.data import Folder
+from aetrain.config.stored import read_bytes
+from aetrain.config.words import suggest
+from aetrain.data.card import PARTS
+from aetrain.errors import UserError
+
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".pnm"}
+)
+METADATA = "metadata.csv"
+LARGEST_METADATA = 1 << 28  # bytes
+DEEPEST = 40  # folders below each other
+ALIASES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+           "test": "test", "testing": "test"}  # fmt: skip
+
+
+class File(NamedTuple):
+    name: str  # relative to the folder, with / between its parts
+    path: str  # what is opened: no link
+    size: int  # bytes
+    time: int  # of its last change, in ns
+
+
+@dataclass(frozen=True)
+class Scan:
+    """files: in the order of their names. parts: part -> their places in `files`. labels: of each file, or None."""
+
+    files: list[File]
+    parts: dict[str, np.ndarray]
+    labels: np.ndarray | None
+    classes: tuple[str, ...]
+    left_out: int  # images that metadata.csv does not name
+
+    def stamp(self) -> str:
+        """Changes with every file that is added, changed or removed."""
+        text = "\n".join(f"{file.name}\0{file.size}\0{file.time}" for file in self.files)
+        return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
+def scan(config: Folder) -> Scan:
+    """Raises a UserError for a folder without images, a link out of it, or a metadata.csv that does not fit."""
+    root = Path(config.path)
+    if root.is_file():
+        hint = "data=array" if root.suffix in (".npy", ".npz") else "its folder"
+        raise UserError(f"data.path={root}: a file, and data=folder needs a folder; give {hint}")
+    files = sorted(_images(root, config.follow_links))
+    if not files:
+        raise UserError(f"data.path={root}: no images in this folder or below ({', '.join(sorted(SUFFIXES))})")
+    split_folders = _split_folders(files)
+    tables = [folder for folder in ("", *split_folders) if (root / folder / METADATA).is_file()]
+    if tables:
+        return _from_metadata(config, root, files, tables, split_folders)
+    if config.label is not None:
+        raise UserError(f"data.label={config.label}: names a column of metadata.csv, and {root} has none; leave it out")
+    parts = [split_folders.get(file.name.partition("/")[0], "train") for file in files]
+    depth = 1 if split_folders else 0
+    below = [file.name.split("/")[depth:] for file in files]
+    if all(len(names) == 2 for names in below) and len({names[0] for names in below}) > 1:
+        return _made(files, parts, [names[0] for names in below])
+    return _made(files, parts, None)
+
+
+def _made(files: list[File], parts: list[str], labels: list[str] | None, left_out: int = 0) -> Scan:
+    places = {part: np.array([i for i, p in enumerate(parts) if p == part], dtype=np.int64) for part in PARTS}
+    places = {part: index for part, index in places.items() if len(index)}
+    if labels is None:
+        return Scan(files, places, None, (), left_out)
+    classes = sorted(set(labels), key=_numbers_first)
+    rank = {name: i for i, name in enumerate(classes)}
+    return Scan(files, places, np.array([rank[label] for label in labels]), tuple(classes), left_out)
+
+
+def _numbers_first(name: str) -> tuple[int, int, str]:
+    return (0, int(name), name) if name.isdecimal() and len(name) < 19 else (1, 0, name)
+
+
+# --- files
+
+
+def _images(root: Path, follow_links: bool) -> Iterator[File]:
+    inside = os.path.realpath(root)
+    seen: set[tuple[int, int]] = set()
+
+    def walk(folder: str, prefix: str, depth: int) -> Iterator[File]:
+        try:
+            about = os.stat(folder)
+            if (about.st_dev, about.st_ino) in seen:  # a link to a folder above, or to one that was there before
+                return
+            seen.add((about.st_dev, about.st_ino))
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.startswith(".") or entry.name == "__MACOSX":
+                        continue
+                    name, path = f"{prefix}{entry.name}", entry.path
+                    if entry.is_symlink():
+                        path = os.path.realpath(path)
+                        if not follow_links and os.path.commonpath([inside, path]) != inside:
+                            raise UserError(
+                                f"{root / name}: a link out of the folder; data.follow_links=true follows such links"
+                            )
+                    if entry.is_dir():
+                        if depth == DEEPEST:
+                            raise UserError(f"{root / name}: more than {DEEPEST} folders below each other")
+                        yield from walk(path, f"{name}/", depth + 1)
+                    elif entry.name[entry.name.rfind(".") :].lower() in SUFFIXES:
+                        found = entry.stat()
+                        if stat.S_ISREG(found.st_mode):
+                            yield File(name, path, found.st_size, found.st_mtime_ns)
+        except FileNotFoundError as error:
+            if not prefix:
+                raise UserError(f"data.path={root}: there is no such folder") from error
+            raise UserError(f"{error.filename or folder}: gone, or a link to nothing; mend or remove it") from error
+        except OSError as error:
+            raise UserError(f"{error.filename or folder}: cannot be read ({error.strerror})") from error
+
+    return walk(inside, "", 0)
+
+
+def _split_folders(files: list[File]) -> dict[str, str]:
+    """Folder -> part, where every image lies in a folder that is called like a part, one of them like `train`."""
+    tops = {file.name.partition("/")[0] if "/" in file.name else "" for file in files}
+    found = {top: ALIASES.get(top.lower(), "") for top in tops}
+    if "train" not in found.values():
+        return {}
+    if stray := next((top for top, part in found.items() if not part), None):
+        raise UserError(
+            f"{stray or 'images'} beside the folder {next(t for t, p in found.items() if p == 'train')}: is it a split "
+            "or not? Images of split folders all lie in train, val or test; move or rename one of them"
+        )
+    if "" in found:
+        name = next(file.name for file in files if "/" not in file.name)
+        raise UserError(f"{name} lies beside the folders of the splits; move it into train, val or test")
+    return found
+
+
+# --- metadata.csv
+
+
+def _from_metadata(config: Folder, root: Path, files: list[File], tables: list[str], splits: dict[str, str]) -> Scan:
+    """Images that the tables name, in their own folder's terms."""
+    places = {file.name: i for i, file in enumerate(files)}
+    rows: dict[int, tuple[str, str | None]] = {}  # place -> part, label
+    for folder in tables:
+        where = root / folder / METADATA
+        columns, lines = _table(where)
+        label, prefix = _label_column(config, where, columns), f"{folder}/" if folder else ""
+        at_name, at_split, at_label = (
+            columns.index(key) if key in columns else None for key in ("file_name", "split", label)
+        )
+        for number, row in lines:
+            name = prefix + row[at_name].replace("\\", "/").removeprefix("./")
+            if (place := places.get(name)) is None:
+                raise UserError(f"{where}, line {number}: there is no image {row[at_name][:80]!r} in the folder")
+            part = (at_split is not None and row[at_split]) or splits.get(name.partition("/")[0], "train")
+            if part.lower() not in ALIASES:
+                raise UserError(f"{where}, line {number}: split {part[:40]!r}; {suggest(part, PARTS)}")
+            if at_label is not None and not row[at_label]:
+                raise UserError(f"{where}, line {number}: no {label}; every image needs one, or leave the column out")
+            if place in rows:
+                raise UserError(f"{where}, line {number}: names {row[at_name][:80]!r} a second time")
+            rows[place] = ALIASES[part.lower()], None if at_label is None else row[at_label]
+    if not rows:
+        raise UserError(f"{root / tables[0] / METADATA}: names no images")
+    kept = sorted(rows)
+    labels = [rows[i][1] for i in kept]
+    given = [label for label in labels if label is not None]
+    return _made([files[i] for i in kept], [rows[i][0] for i in kept], given if len(given) == len(labels) else None,
+                 len(files) - len(kept))  # fmt: skip
+
+
+def _table(where: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The names of the columns, and (line, values) of every row."""
+    try:
+        reader = csv.reader(
+            io.StringIO(read_bytes(where, LARGEST_METADATA).decode("utf-8-sig"), newline=""), strict=True
+        )
+        columns = [name.strip() for name in next(reader, [])]
+        rows = [(reader.line_num, row) for row in reader if row]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{where}: not readable as CSV in UTF-8 ({error})") from error
+    if "file_name" not in columns:
+        raise UserError(f"{where}: has no column file_name, but {', '.join(columns)[:200] or 'none'}")
+    if wrong := next((line for line, row in rows if len(row) != len(columns)), None):
+        raise UserError(f"{where}, line {wrong}: not one value for each of the {len(columns)} columns")
+    return columns, rows
+
+
+def _label_column(config: Folder, where: Path, columns: list[str]) -> str | None:
+    """data.label, else the column `label`, else the only one there is."""
+    others = [name for name in columns if name not in ("file_name", "split")]
+    if config.label is not None:
+        if config.label not in others:
+            raise UserError(f"data.label={config.label}: no such column in {where}; {suggest(config.label, others)}")
+        return config.label
+    if "label" in others:
+        return "label"
+    return others[0] if len(others) == 1 else None
