@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -22,20 +23,22 @@ from omegaconf.errors import OmegaConfBaseException
 from aetrain.config import own
 from aetrain.config.command import CHDIR
 from aetrain.config.conf import CONF
+from aetrain.config.packages import PROVIDER
 from aetrain.config.rules import check_metric, check_objective, check_run
 from aetrain.config.schema import Config
-from aetrain.config.tables import GROUPS, MODELS, TRAINER
+from aetrain.config.tables import GROUPS, MODELS, NETS, SETS, TRAINER
 from aetrain.config.tree import typed
 from aetrain.device import check_device
 from aetrain.errors import UserError
 from aetrain.hydra_parts import Callbacks, Hydra, create_config_search_path
 
-PROVIDER = "aetrain-packages"  # of the defaults of installed packages on Hydra's search path
-
 
 @functools.cache  # once per process
 def register() -> None:
     """Under hydra/schema/ so that --help does not list them as options."""
+    for table in (MODELS, NETS, SETS):
+        for line in table.refused:
+            print(f"aetrain: {line}", file=sys.stderr)
     store = ConfigStore.instance()
     store.store(name="config_schema", node=Config)
     store.store(group="hydra/schema", name="trainer", node=TRAINER)

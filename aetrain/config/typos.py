@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from aetrain.config.conf import CONF
+from aetrain.config import packages
 from aetrain.config.fields import names
 from aetrain.config.schema import Config
 from aetrain.config.schema.schedule import Schedule
@@ -183,8 +183,9 @@ def _chosen(words: Sequence[str]) -> dict[str, str]:
 @functools.cache
 def _of_file(name: str) -> dict[str, str]:
     """Group → option of the defaults list of a file of ours."""
-    path = CONF / f"{name}.yaml"
-    if not re.fullmatch(r"[\w/]+", name) or not path.is_file():
+    paths = [folder / f"{name}.yaml" for folder in packages.conf_folders() if re.fullmatch(r"[\w/]+", name)]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
         return {}
     defaults = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("defaults", [])
     entries = [entry for default in defaults if isinstance(default, dict) for entry in default.items()]
@@ -207,7 +208,7 @@ def options(group: str) -> list[str]:
     """The options of a group."""
     if group in GROUPS:
         return sorted(GROUPS[group])
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml") if not path.stem.startswith("_"))
+    return packages.options(group)
 
 
 def no_option(group: str, value: str, shown: Iterable[str] | None = None) -> str:
