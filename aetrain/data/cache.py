@@ -216,7 +216,7 @@ class _Decoding:
                     now = time.monotonic()
                     if now - last_sync > SYNC_SECONDS:
                         keep()
-                    if not bar.is_shown and now - last_said > SAY_SECONDS:
+                    if not bar.is_shown and now - last_said > SAY_SECONDS and len(done) < self.chunks:
                         last_said = now
                         log.info("decoded %d %%", 100 * len(done) // self.chunks)
             finally:

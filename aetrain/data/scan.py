@@ -7,11 +7,11 @@ below, from folders named by class; else the images are unlabelled.
 from __future__ import annotations
 
 import csv
+import gc
 import hashlib
 import io
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -59,6 +59,16 @@ class Scan:
 
 def scan(config: Folder) -> Scan:
     """Raises a UserError for a folder without images, a link out of it, or a metadata.csv that does not fit."""
+    collects = gc.isenabled()
+    gc.disable()  # so many small tuples make Python look for garbage again and again: a third of the time
+    try:
+        return _scan(config)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _scan(config: Folder) -> Scan:
     root = Path(config.path)
     if root.is_file():
         hint = "data=array" if root.suffix in (".npy", ".npz") else "its folder"
@@ -97,43 +107,46 @@ def _numbers_first(name: str) -> tuple[int, int, str]:
 # --- files
 
 
-def _images(root: Path, follow_links: bool) -> Iterator[File]:
+def _images(root: Path, follow_links: bool) -> list[File]:
     inside = os.path.realpath(root)
     seen: set[tuple[int, int]] = set()
+    found: list[File] = []
 
-    def walk(folder: str, prefix: str, depth: int) -> Iterator[File]:
-        try:
-            about = os.stat(folder)
-            if (about.st_dev, about.st_ino) in seen:  # a link to a folder above, or to one that was there before
-                return
-            seen.add((about.st_dev, about.st_ino))
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.startswith(".") or entry.name == "__MACOSX":
-                        continue
-                    name, path = f"{prefix}{entry.name}", entry.path
-                    if entry.is_symlink():
-                        path = os.path.realpath(path)
-                        if not follow_links and os.path.commonpath([inside, path]) != inside:
-                            raise UserError(
-                                f"{root / name}: a link out of the folder; data.follow_links=true follows such links"
-                            )
-                    if entry.is_dir():
-                        if depth == DEEPEST:
-                            raise UserError(f"{root / name}: more than {DEEPEST} folders below each other")
-                        yield from walk(path, f"{name}/", depth + 1)
-                    elif entry.name[entry.name.rfind(".") :].lower() in SUFFIXES:
-                        found = entry.stat()
-                        if stat.S_ISREG(found.st_mode):
-                            yield File(name, path, found.st_size, found.st_mtime_ns)
-        except FileNotFoundError as error:
-            if not prefix:
-                raise UserError(f"data.path={root}: there is no such folder") from error
-            raise UserError(f"{error.filename or folder}: gone, or a link to nothing; mend or remove it") from error
-        except OSError as error:
-            raise UserError(f"{error.filename or folder}: cannot be read ({error.strerror})") from error
+    def walk(folder: str, prefix: str, depth: int) -> None:
+        about = os.stat(folder)
+        if (about.st_dev, about.st_ino) in seen:  # a link to a folder above, or to one that was there before
+            return
+        seen.add((about.st_dev, about.st_ino))
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith(".") or name == "__MACOSX":
+                    continue
+                path = entry.path
+                if entry.is_symlink():
+                    path = os.path.realpath(path)
+                    if not follow_links and os.path.commonpath([inside, path]) != inside:
+                        raise UserError(
+                            f"{root / prefix / name}: a link out of the folder; data.follow_links=true follows them"
+                        )
+                if entry.is_dir():
+                    if depth == DEEPEST:
+                        raise UserError(f"{root / prefix / name}: more than {DEEPEST} folders below each other")
+                    walk(path, f"{prefix}{name}/", depth + 1)
+                elif name[name.rfind(".") :].lower() in SUFFIXES:
+                    about = entry.stat()
+                    if stat.S_ISREG(about.st_mode):
+                        found.append(File(prefix + name, path, about.st_size, about.st_mtime_ns))
 
-    return walk(inside, "", 0)
+    try:
+        walk(inside, "", 0)
+    except FileNotFoundError as error:
+        if not root.exists():
+            raise UserError(f"data.path={root}: there is no such folder") from error
+        raise UserError(f"{error.filename}: gone, or a link to nothing; mend or remove it") from error
+    except OSError as error:
+        raise UserError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
+    return found
 
 
 def _split_folders(files: list[File]) -> dict[str, str]:
@@ -167,17 +180,17 @@ def _from_metadata(config: Folder, root: Path, files: list[File], tables: list[s
         at_name, at_split, at_label = (
             columns.index(key) if key in columns else None for key in ("file_name", "split", label)
         )
-        for number, row in lines:
+        for number, row in enumerate(lines, 2):
             name = prefix + row[at_name].replace("\\", "/").removeprefix("./")
             if (place := places.get(name)) is None:
-                raise UserError(f"{where}, line {number}: there is no image {row[at_name][:80]!r} in the folder")
+                raise UserError(f"{where}, row {number}: there is no image {row[at_name][:80]!r} in the folder")
             part = (at_split is not None and row[at_split]) or splits.get(name.partition("/")[0], "train")
             if part.lower() not in ALIASES:
-                raise UserError(f"{where}, line {number}: split {part[:40]!r}; {suggest(part, PARTS)}")
+                raise UserError(f"{where}, row {number}: split {part[:40]!r}; {suggest(part, PARTS)}")
             if at_label is not None and not row[at_label]:
-                raise UserError(f"{where}, line {number}: no {label}; every image needs one, or leave the column out")
+                raise UserError(f"{where}, row {number}: no {label}; every image needs one, or leave the column out")
             if place in rows:
-                raise UserError(f"{where}, line {number}: names {row[at_name][:80]!r} a second time")
+                raise UserError(f"{where}, row {number}: names {row[at_name][:80]!r} a second time")
             rows[place] = ALIASES[part.lower()], None if at_label is None else row[at_label]
     if not rows:
         raise UserError(f"{root / tables[0] / METADATA}: names no images")
@@ -188,20 +201,20 @@ def _from_metadata(config: Folder, root: Path, files: list[File], tables: list[s
                  len(files) - len(kept))  # fmt: skip
 
 
-def _table(where: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The names of the columns, and (line, values) of every row."""
+def _table(where: Path) -> tuple[list[str], list[list[str]]]:
+    """The names of the columns, and the values of every row."""
     try:
         reader = csv.reader(
             io.StringIO(read_bytes(where, LARGEST_METADATA).decode("utf-8-sig"), newline=""), strict=True
         )
         columns = [name.strip() for name in next(reader, [])]
-        rows = [(reader.line_num, row) for row in reader if row]
+        rows = [row for row in reader if row]
     except (csv.Error, UnicodeDecodeError) as error:
         raise UserError(f"{where}: not readable as CSV in UTF-8 ({error})") from error
     if "file_name" not in columns:
         raise UserError(f"{where}: has no column file_name, but {', '.join(columns)[:200] or 'none'}")
-    if wrong := next((line for line, row in rows if len(row) != len(columns)), None):
-        raise UserError(f"{where}, line {wrong}: not one value for each of the {len(columns)} columns")
+    if wrong := next((number for number, row in enumerate(rows, 2) if len(row) != len(columns)), None):
+        raise UserError(f"{where}, row {wrong}: not one value for each of the {len(columns)} columns")
     return columns, rows
 
 

@@ -132,9 +132,9 @@ def test_metadata_comes_first(photos):
     ("rows", "told"),
     [
         ([("name",), ("000.png",)], "no column file_name"),
-        ([("file_name", "label"), ("000.png",)], "line 2: not one value"),
-        ([("file_name",), ("../x.png",)], "line 2: there is no image"),
-        ([("file_name",), ("000.png",), ("000.png",)], "line 3: names"),
+        ([("file_name", "label"), ("000.png",)], "row 2: not one value"),
+        ([("file_name",), ("../x.png",)], "row 2: there is no image"),
+        ([("file_name",), ("000.png",), ("000.png",)], "row 3: names"),
         ([("file_name", "split"), ("000.png", "tset")], "did you mean 'test'"),
         ([("file_name", "label"), ("000.png", "")], "no label"),
         ([("file_name",)], "names no images"),
