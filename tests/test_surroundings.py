@@ -62,20 +62,13 @@ LONG = "n" * 260
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        (f"hydra.run.dir={LONG}", "a name of 260 characters"),
-        (f"hydra.run.dir=a/{LONG}/b", "File name too long"),
-        (f"resume={LONG}", "a name of 26"),
-        (f"-cn {LONG}", "a name of 26"),
-        (f"--config-dir {LONG}", "a name of 260 characters"),
-        (f"model={LONG}", "there is no such option"),
-        (f"{LONG}=1", "a name of 26"),
-    ],
+    "line",
+    ["hydra.run.dir={}", "hydra.run.dir=a/{}/b", "resume={}", "-cn {}", "--config-dir {}", "model={}", "{}=1"],
 )
-def test_a_name_of_260_characters(aetrain, line, told):
-    code, out, err = aetrain(*line.split())
-    assert (code, out) == (2, "") and err.count("\n") == 1 and told in err
+def test_a_name_of_260_characters(aetrain, line):
+    code, out, err = aetrain(*line.format(LONG).split())
+    assert (code, out) == (2, "") and err.count("\n") == 1 and LONG[:20] in err
+    assert not list(aetrain.folder.rglob("*.*"))
 
 
 # --- the user's own YAML

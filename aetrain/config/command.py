@@ -100,11 +100,9 @@ def _bare(i: int, words: Sequence[str]) -> str:
         return f"{word}: write group=option; did you mean {near[0]}?"
     if os.path.isdir(word):
         return f"{word}: write which word it belongs to, as in resume={word}"
-    if (
-        meaning := meant(word, "" if "=" in after else after, words)
-        if re.fullmatch(r"[\w.-]+", word) and (i or word in leaves() or word in SYNONYMS)
-        else None
-    ):
+    value = "" if "=" in after else after
+    is_name = re.fullmatch(r"[\w.-]+", word) and (i or (value and word in {**leaves(), **SYNONYMS}))
+    if is_name and (meaning := meant(word, value, words)):
         return f"{word}: write key=value; did you mean {meaning}?"
     if i == 0 and re.fullmatch(r"[A-Za-z]\w*", word):
         near_task = closest(word, TASKS)

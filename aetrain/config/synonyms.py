@@ -39,6 +39,7 @@ SYNONYMS = {
         "net.activation": "act act_fn activation_fn activation_function nonlinearity",
         "data": "dataset data_set",
         "data.root": "data_dir data_path datadir dataroot dataset_dir",
+        "data.size": "image_size img_size im_size resolution",
         "data.limit": "max_samples n_samples num_samples subset limit_train limit_train_batches n_train",
         "data.val_size": "val_split validation_size validation_split val_fraction n_val",
         "data.binarization": "binarize binarized binary",

@@ -37,7 +37,8 @@ def meant(key: str, value: str, words: Sequence[str], siblings: Iterable[str] = 
     parent, _, _ = key.rpartition(".")
     if parent and leaf in GROUPS:
         return option_meant(leaf, value) or f"{leaf}={value or '…'}"
-    if places := _places(leaf, key.partition(".")[0]):
+    places = _places(leaf, key.partition(".")[0])
+    if places and (leaf not in SYNONYMS or _ready(places, chosen)):
         return _typed(places, value, chosen)
     if leaf in SYNONYMS:
         return _translated(SYNONYMS[leaf], leaf, value, words, chosen)
@@ -103,6 +104,8 @@ def _translated(key: str, leaf: str, value: str, words: Sequence[str], chosen: M
         return f"{key}=true"
     if key in GROUPS:
         return option_meant(key, value) or f"{key}={value or '…'}"
+    if key == "data.root" and not _ready(_places("root", "data"), chosen):
+        key = "data.path"
     if places := _places(key.rpartition(".")[2], key.partition(".")[0]):
         return _typed(places, value, chosen)
     return f"{key}={value or '…'}"
@@ -140,6 +143,11 @@ def _places(leaf: str, group: str) -> dict[str, list[str]]:
         (places for name, places in leaves().items() if name.replace("_", "") == squashed), {}
     )
     return {key: options for key, options in found.items() if key.startswith(f"{group}.")} or dict(found)
+
+
+def _ready(places: Mapping[str, Sequence[str]], chosen: Mapping[str, str]) -> bool:
+    """Whether an option that is chosen has one of these keys."""
+    return any(not options or chosen.get(key.partition(".")[0]) in options for key, options in places.items())
 
 
 def _typed(places: Mapping[str, Sequence[str]], value: str, chosen: Mapping[str, str]) -> str:
