@@ -1,6 +1,6 @@
 """Train autoencoders: from one command line, or from Python with `config`, `train` and `load`."""
 
 from aetrain.api import Result, config, load, train
+from aetrain.version import __version__
 
-__version__ = "0.1.0"
-__all__ = ["Result", "config", "load", "train"]
+__all__ = ["Result", "__version__", "config", "load", "train"]

@@ -17,12 +17,12 @@ from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from torch import Tensor
 from torch.utils.tensorboard import summary as summaries
 
-from aetrain import __version__
 from aetrain.config.tree import config_hash, flatten, plain
 from aetrain.errors import UserError
 from aetrain.events import EventFile
 from aetrain.files import write_atomically, write_json
 from aetrain.folder import check_links
+from aetrain.version import __version__
 
 APPENDED = ("metrics.jsonl", "events.out.tfevents.*")  # the files that grow; all others are replaced as a whole
 

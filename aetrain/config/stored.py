@@ -21,7 +21,7 @@ import yaml
 
 from aetrain.config.fields import names
 from aetrain.config.schema import Config
-from aetrain.config.tables import GROUPS, TRAINER
+from aetrain.config.tables import GROUPS, NETS, TRAINER
 from aetrain.config.tree import check_ranges
 from aetrain.config.words import show
 from aetrain.errors import UserError
@@ -69,35 +69,35 @@ def changed(config: Config, values: Iterable[tuple[str, Any]]) -> Config:
 
 
 def modern(tree: Any) -> dict[str, Any]:
-    """A first-generation tree (0.1) with today's names; a tree of today as it is. Raises ValueError."""
-    if not isinstance(tree, dict) or not all(
-        isinstance(tree.get(group), dict) for group in (*GROUPS, "trainer") if group != "net"
-    ):
+    """A whole tree, of the first generation (0.1) or of today, with today's names and keys. Raises ValueError."""
+    groups = {*GROUPS, "trainer"} - {"net"}
+    if not isinstance(tree, dict) or not all(isinstance(tree.get(group), dict) for group in groups):
         raise ValueError("it is not the configuration of a run")
-    tree = {key: dict(value) if isinstance(value, dict) else value for key, value in tree.items()}
-    model = tree["model"]
-    if "net" not in tree:
-        arch = model.pop("arch", None)
-        values = {key: model.pop(key, None) for key in ("hidden", "channels", "activation")}
-        declared = names(GROUPS["net"].get(arch) if isinstance(arch, str) else None) or ()
-        tree["net"] = {"name": arch} | {key: value for key, value in values.items() if key in declared}
-        _rename(model, "weight_decay", "l2_weight")
-        if isinstance(model.get("schedule"), dict):
-            model["schedule"] = schedules = dict(model["schedule"])
-            _rename(schedules, "weight_decay", "l2_weight")
-            for name, schedule in schedules.items():
-                schedules[name] = _rename(dict(schedule), "gamma", "factor") if isinstance(schedule, dict) else schedule
-        if isinstance(tree["optimizer"].get("schedule"), dict):
-            tree["optimizer"]["schedule"] = _rename(dict(tree["optimizer"]["schedule"]), "gamma", "factor")
-    for group, values in ADDED.items():
-        tree[group] = values | tree[group]
+    tree = {"net": {}} | renamed(tree)
+    return tree | {group: values | tree[group] for group, values in ADDED.items()}
+
+
+def renamed(tree: dict[str, Any]) -> dict[str, Any]:
+    """A tree of the first generation, or what there is of it, with today's names; one of today as it is."""
+    model, optimizer = tree.get("model"), tree.get("optimizer")
+    if "net" in tree or not isinstance(model, dict):
+        return tree
+    arch, moved = model.get("arch"), ("hidden", "channels", "activation")
+    declared = names(NETS.get(arch) if isinstance(arch, str) else None) or ()
+    net = {"name": arch} | {key: model[key] for key in moved if key in model and key in declared}
+    kept = {key: value for key, value in model.items() if key not in ("arch", *moved)}
+    kept = _renamed(kept, "weight_decay", "l2_weight")
+    if isinstance(schedules := kept.get("schedule"), dict):
+        schedules = _renamed(schedules, "weight_decay", "l2_weight")
+        kept["schedule"] = {name: _renamed(schedule, "gamma", "factor") for name, schedule in schedules.items()}
+    tree = {"model": kept} | ({"net": net} if "arch" in model else {}) | {k: v for k, v in tree.items() if k != "model"}
+    if isinstance(optimizer, dict) and "schedule" in optimizer:
+        tree["optimizer"] = optimizer | {"schedule": _renamed(optimizer["schedule"], "gamma", "factor")}
     return tree
 
 
-def _rename(tree: dict[str, Any], old: str, new: str) -> dict[str, Any]:
-    if old in tree:
-        tree[new] = tree.pop(old)
-    return tree
+def _renamed(tree: Any, old: str, new: str) -> Any:
+    return {new if key == old else key: value for key, value in tree.items()} if isinstance(tree, dict) else tree
 
 
 def read_yaml(path: Path) -> Any:

@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
-from aetrain import __version__
 from aetrain.config import stored
 from aetrain.config.tree import flatten, plain
 from aetrain.errors import UserError
 from aetrain.files import write_atomically
 from aetrain.resume import MAY_CHANGE
+from aetrain.version import __version__
 
 FORMAT = 1
 # What zipfile and torch raise for files that are damaged or of another kind.

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from aetrain.config import stored
 from aetrain.errors import UserError
 from aetrain.sweeps.report.disk import content, is_file, is_folder, is_locked, tail
 from aetrain.sweeps.report.values import MISSING, MOST_KEYS, Missing, Value, clean, flatten, number
@@ -25,7 +26,7 @@ LARGEST_PLAN = 64 << 20  # bytes of sweep.json
 TAIL = 256 << 10  # bytes read from the end of metrics.jsonl
 DEEPEST = 16  # levels of nesting of a YAML file
 STATUSES = ("done", "failed", "interrupted")  # what result.json may say
-UNREADABLE = (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError, yaml.YAMLError)
+UNREADABLE = (UserError, OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError, yaml.YAMLError)
 
 
 @dataclass(frozen=True)
@@ -151,15 +152,8 @@ def _planned(_folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _config(folder: Path, _known: Mapping[str, Any]) -> dict[str, Any]:
-    read = content(folder / "config.yaml", LARGEST)
-    if read is None:
-        return {}
-    try:
-        _check_depth(read)
-        tree = yaml.load(read, _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"config.yaml: not readable as YAML ({_line(error)})") from error
-    return {"config": configuration(tree, "config.yaml")}
+    path = folder / "config.yaml"
+    return {"config": configuration(stored.read_yaml(path), path.name)} if path.exists() else {}
 
 
 def configuration(tree: Any, where: str) -> dict[str, Value]:
@@ -167,41 +161,9 @@ def configuration(tree: Any, where: str) -> dict[str, Value]:
     try:
         if not isinstance(tree, dict):
             raise ValueError("it is not the configuration of a run")
-        return flatten(modern(tree))
+        return flatten(stored.renamed(tree))
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-
-
-def modern(tree: dict) -> dict:
-    """A configuration of the first generation with today's keys; one of today as it is."""
-    model, optimizer = tree.get("model"), tree.get("optimizer")
-    if "net" in tree or not isinstance(model, dict):
-        return tree
-    moved = {"mlp": ("hidden", "activation"), "conv": ("channels", "activation")}
-    arch = model.get("arch")
-    net = {"name": arch} | {k: model[k] for k in moved.get(arch if isinstance(arch, str) else "", ()) if k in model}
-    kept = {k: v for k, v in model.items() if k not in ("arch", "hidden", "channels", "activation")}
-    kept = _renamed(kept, "weight_decay", "l2_weight")
-    if isinstance(schedules := kept.get("schedule"), dict):
-        schedules = _renamed(schedules, "weight_decay", "l2_weight")
-        kept["schedule"] = {name: _renamed(schedule, "gamma", "factor") for name, schedule in schedules.items()}
-    tree = {"model": kept} | ({"net": net} if "arch" in model else {}) | {k: v for k, v in tree.items() if k != "model"}
-    if isinstance(optimizer, dict) and "schedule" in optimizer:
-        tree["optimizer"] = optimizer | {"schedule": _renamed(optimizer["schedule"], "gamma", "factor")}
-    return tree
-
-
-def _renamed(tree: Any, old: str, new: str) -> Any:
-    return {new if key == old else key: value for key, value in tree.items()} if isinstance(tree, dict) else tree
-
-
-def _check_depth(text: bytes) -> None:
-    """Raise ValueError for nesting that the parser in C, which recurses unchecked, could not take."""
-    depth = 0
-    for event in yaml.parse(text, _Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise ValueError("nested too deeply")
 
 
 def _result(folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,10 @@ from typing import Any
 
 import yaml
 
-from aetrain.sweeps.report.read import Member, modern
+from aetrain.config import stored
+from aetrain.config.conf import CONF
+from aetrain.config.schema.schedule import Schedule
+from aetrain.sweeps.report.read import Member
 from aetrain.sweeps.report.values import MISSING, Missing, Odd, Value, flatten
 
 GROUPS = ("task", "model", "net", "data", "optimizer", "trainer", "device")
@@ -25,9 +28,6 @@ OPTION = re.compile(r"[a-z][a-z0-9_]{0,40}")
 PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")  # text that Hydra takes as it is, but for these:
 RESERVED = ("null", "true", "false", "nan", "inf")
 LONGEST = 500  # characters of a value
-
-_PACKAGE = Path(__file__).resolve().parents[2]
-CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"  # as in cli.py
 
 
 def word(key: str, value: Value | Missing) -> str | None:
@@ -103,9 +103,6 @@ def same(a: Any, b: Any) -> bool:
 def defaults(config: Mapping[str, Value]) -> tuple[dict[str, str], dict[str, Value]]:
     """The options that groups have unless they are chosen, and the values of the options that this configuration has,
     as conf/ holds them; a schedule's under `schedule.`. Of an option that is not in conf/, nothing is known."""
-    # Here, because Hydra takes half a second to import.
-    from aetrain.config.schema.schedule import Schedule
-
     choices = dict(_file(CONF / "config.yaml")[1])
     choices |= _option("model", config.get("model.name", choices.get("model")))[1]
     chosen = {group: config.get(f"{group}.name", choices.get(group)) for group in GROUPS}
@@ -113,7 +110,7 @@ def defaults(config: Mapping[str, Value]) -> tuple[dict[str, str], dict[str, Val
     if not tree["net"]:
         del tree["net"]  # of the first generation, where it was a part of the model
     tree["optimizer"]["schedule"] = asdict(Schedule())
-    tree = modern(tree)
+    tree = stored.renamed(tree)
     tree["schedule"] = tree["optimizer"].pop("schedule")
     choices.setdefault("net", tree.get("net", {}).get("name"))
     return choices, flatten(tree)

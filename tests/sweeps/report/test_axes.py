@@ -5,9 +5,10 @@ import shutil
 import pytest
 import yaml
 
+from aetrain.config.stored import renamed
 from aetrain.sweeps.report.analysis import analyse
 from aetrain.sweeps.report.axes import Axis
-from aetrain.sweeps.report.read import find, modern
+from aetrain.sweeps.report.read import find
 from tests.sweeps.report.synthetic import config, member, plan, report, sweep_folder
 
 
@@ -209,7 +210,7 @@ def test_keys_of_the_first_generation_are_read_as_todays():
         "optimizer": {"weight_decay": 0.0, "schedule": schedule},
     }  # fmt: skip
     before = yaml.safe_dump(old)
-    new = modern(old)
+    new = renamed(old)
     changed = {"kind": "step", "factor": 0.5}
     assert new == {
         "model": {
@@ -221,7 +222,7 @@ def test_keys_of_the_first_generation_are_read_as_todays():
         "net": {"name": "conv", "channels": [8], "activation": "relu"},
         "optimizer": {"weight_decay": 0.0, "schedule": changed},
     }
-    assert modern(new) == new and yaml.safe_dump(old) == before
+    assert renamed(new) == new and yaml.safe_dump(old) == before
 
 
 def test_terms_of_the_first_generation(tmp_path):

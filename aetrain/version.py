@@ -1,0 +1,3 @@
+"""Of this program; pyproject.toml repeats it."""
+
+__version__ = "0.1.0"
