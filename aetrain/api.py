@@ -36,13 +36,15 @@ def config(*overrides: str) -> Config:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from aetrain.compose import check, composed, without_hydra
+    from aetrain.compose import check, composed
+    from aetrain.config.command import check_words
     from aetrain.config.explain import explain
 
     try:
-        return check(without_hydra(composed(overrides)[0]), overrides)
+        check_words(overrides)
+        return check(composed(overrides)[0], overrides)
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(explain(error)) from error
+        raise UserError(explain(error, overrides)) from error
 
 
 def train(config: Config, folder: str | Path | None = None) -> Result:

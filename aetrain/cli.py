@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from aetrain import __version__, api, jobs, resume
 from aetrain.arguments import Arguments, parse
-from aetrain.compose import (
-    check,
-    check_typed,
-    composed,
-    digested,
-    given_keys,
-    hydra_with,
-    without_hydra,
-)  # fmt: skip
+from aetrain.compose import check, check_typed, composed, digested, given_keys, hydra_with, without_hydra
+from aetrain.config.command import check_words
 from aetrain.config.explain import explain
 from aetrain.config.rules import check_metric
 from aetrain.config.tables import TASKS
-from aetrain.config.tree import typed
+from aetrain.config.tree import plain, typed
 from aetrain.data.card import has_val
 from aetrain.errors import AetrainError, Interrupted, UserError
 from aetrain.hydra_parts import get_args_parser
+from aetrain.surroundings import open_closed_streams, reader_may_leave
 from aetrain.sweeps import report
 
 
@@ -37,10 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: 0 done, 1 the run failed, 2 the user's mistake, 130 and 143
     after SIGINT and SIGTERM. A bug raises."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    open_closed_streams()
     try:
         _run(argv)
-    except (HydraException, OmegaConfBaseException) as error:
-        return _report(explain(error), 2)
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        return _report(explain(error, argv), 2)
     except AetrainError as error:
         return _report(str(error), error.exit_code)
     except SystemExit as exit:  # Hydra's way to end after --help and the like
@@ -49,10 +47,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(str(interrupt), interrupt.exit_code)
     except KeyboardInterrupt:
         return _report("stopped at once", 130)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = max(Path(str(error.filename)).parts, key=len)
+        return _report(f"{name[:20]}…: a name of {len(name)} characters, which the file system does not take", 2)
+    finally:
+        with reader_may_leave():
+            pass
     return 0
 
 
 def _report(message: str, code: int) -> int:
+    message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
     print(f"aetrain: error: {message}" if code in (1, 2) else f"aetrain: {message}", file=sys.stderr)
     return code
 
@@ -64,6 +71,7 @@ def _run(argv: list[str]) -> None:
     if argv and argv[0] in TASKS:  # a verb
         argv = [f"task={argv[0]}", *argv[1:]]
     args = parse(argv)
+    check_words(args.overrides, args.multirun)
     if args.help:
         from aetrain.config.help import page
 
@@ -71,11 +79,12 @@ def _run(argv: list[str]) -> None:
         config = without_hydra(composed(words, args.config_dir, args.config_name)[0])
         for key in OmegaConf.missing_keys(config):  # what has no default is shown all the same
             OmegaConf.update(config, key, "…")
-        print(page(typed(config, given_keys(words))))
+        with reader_may_leave():
+            print(page(typed(config, given_keys(words))))
         return
-    shows_only = args.hydra_help or args.cfg or args.info or args.shell_completion
-    if shows_only:
-        _show(args)
+    if args.hydra_help or args.cfg or args.info or args.shell_completion:
+        with reader_may_leave():
+            _show(args)
         return
     if "task=report" in args.overrides:
         report.command(args.overrides, args.multirun)
@@ -93,7 +102,7 @@ def _run(argv: list[str]) -> None:
         if config.hydra.mode == RunMode.MULTIRUN:
             raise UserError("hydra.mode=MULTIRUN: a sweep is asked for with --multirun")
         config.hydra.mode = RunMode.RUN
-        jobs.run_single(check(without_hydra(config), args.overrides), config, context, args.overrides)
+        jobs.run_single(check(config, args.overrides), config, context, args.overrides)
 
 
 def _sweep(args: Arguments, resumed: resume.Resumed | None) -> None:
@@ -111,7 +120,7 @@ def _sweep(args: Arguments, resumed: resume.Resumed | None) -> None:
         _check_search(args)
     if "hydra/sweeper=optuna" in overrides and not any("max_failure_rate" in word for word in overrides):
         overrides.append("hydra.sweeper.max_failure_rate=1")  # a trial that diverges is a result of the search
-    with hydra_with(args.config_dir) as hydra, digested(lambda: not job.started):
+    with hydra_with(args.config_dir) as hydra, digested([args.config_dir or "", *overrides], lambda: not job.started):
         hydra.multirun(config_name=args.config_name or "config", task_function=job, overrides=overrides)
 
 
@@ -122,7 +131,7 @@ def _check_search(args: Arguments) -> None:
     if not foreign or not all("." in key for key in swept):  # groups decide which keys there are
         return
     fixed = [override for override in args.overrides if given_keys([override])[0] not in swept]
-    tree = check(without_hydra(composed(fixed, args.config_dir, args.config_name)[0]), fixed)
+    tree = check(composed(fixed, args.config_dir, args.config_name)[0], fixed)
     check_metric(tree, swept)
     if not has_val(tree.data):
         raise UserError(f"{foreign[0]}: chooses by the validation images, and data.val_size=0 leaves none")
@@ -135,8 +144,17 @@ def swept_keys(overrides: Sequence[str]) -> list[str]:
 
 
 def _show(args: Arguments) -> None:
-    """What Hydra itself shows of a configuration, of its plugins or its help."""
-    with hydra_with(args.config_dir) as hydra, digested():
+    """What Hydra itself shows of a configuration, of its plugins or its help; of a run that is resumed, with what it
+    would go on."""
+    if args.cfg and (resumed := resume.arguments(args.overrides)):
+        if resumed.sweep:
+            raise UserError(
+                f"resume={resumed.folder}: a sweep; show one of its members, as in resume={resumed.folder}/<member>"
+            )
+        check_typed(resumed.config)
+        print(OmegaConf.to_yaml(plain(resumed.config)))
+        return
+    with hydra_with(args.config_dir) as hydra, digested([args.config_dir or "", *args.overrides]):
         name = args.config_name or "config"
         if args.hydra_help:
             hydra.hydra_help(config_name=name, args_parser=get_args_parser(), args=args)

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import hydra
+from hydra import version
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
+from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from aetrain.config import own
+from aetrain.config.command import CHDIR
 from aetrain.config.conf import CONF
+from aetrain.config.packages import PROVIDER
 from aetrain.config.rules import check_metric, check_objective, check_run
 from aetrain.config.schema import Config
-from aetrain.config.tables import GROUPS, MODELS, TRAINER
+from aetrain.config.tables import GROUPS, MODELS, NETS, SETS, TRAINER
 from aetrain.config.tree import typed
 from aetrain.device import check_device
 from aetrain.errors import UserError
@@ -31,6 +36,9 @@ from aetrain.hydra_parts import Callbacks, Hydra, create_config_search_path
 @functools.cache  # once per process
 def register() -> None:
     """Under hydra/schema/ so that --help does not list them as options."""
+    for table in (MODELS, NETS, SETS):
+        for line in table.refused:
+            print(f"aetrain: {line}", file=sys.stderr)
     store = ConfigStore.instance()
     store.store(name="config_schema", node=Config)
     store.store(group="hydra/schema", name="trainer", node=TRAINER)
@@ -41,39 +49,45 @@ def register() -> None:
 
 @contextmanager
 def hydra_with(config_dir: str | None = None) -> Iterator[Hydra]:
-    """Within: Hydra knows our configuration, and before it a folder of the user's own YAML."""
+    """Within: Hydra composes from our defaults and from this folder of the user's own. An override of hydra.searchpath,
+    whose grammar does not take every name, stays the user's."""
     register()
-    hydra.version.setbase("1.3")
-    path = create_config_search_path(f"file://{CONF}")
-    if config_dir:
-        if not Path(config_dir).is_dir():
-            raise UserError(f"--config-dir {config_dir}: there is no such folder")
-        path.prepend("command line", f"file://{os.path.abspath(config_dir)}")
+    if config_dir is not None and not os.path.isdir(config_dir):
+        raise UserError(f"--config-dir {config_dir}: there is no such folder")
+    path = create_config_search_path(str(CONF))
+    if config_dir is not None:
+        path.prepend("command-line", f"file://{os.path.abspath(config_dir)}", SearchPathQuery("schema", None))
+    before = get_gh_backup()
     GlobalHydra.instance().clear()
+    version.setbase("1.3")
     try:
         yield Hydra.create_main_hydra2("aetrain", path)
     finally:
-        GlobalHydra.instance().clear()
+        restore_gh_from_backup(before)
 
 
 def composed(overrides: Sequence[str], config_dir: str | None = None,
              config_name: str | None = None) -> tuple[DictConfig, HydraContext]:  # fmt: skip
     """The configuration of these overrides, with Hydra's own part, and what a job of Hydra's needs besides."""
-    with hydra_with(config_dir) as hydra_:
-        with digested():
-            config = hydra_.compose_config(config_name or "config", list(overrides), run_mode=RunMode.RUN,
-                                           from_shell=False, with_log_configuration=False)  # fmt: skip
-        return config, HydraContext(hydra_.config_loader, Callbacks(config))
+    with hydra_with(config_dir) as hydra:
+        with digested([config_dir or "", *overrides]):
+            config = hydra.compose_config(config_name or "config", list(overrides), run_mode=RunMode.RUN,
+                                          from_shell=False, with_log_configuration=False)  # fmt: skip
+        return config, HydraContext(hydra.config_loader, Callbacks(config))
 
 
 @contextmanager
-def digested(only_if: Callable[[], bool] = lambda: True) -> Iterator[None]:
-    """Within: an override that Hydra cannot digest is a mistake of the user's. only_if: later it is a bug."""
+def digested(words: Sequence[str], only_if: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Within: what Hydra cannot digest of these words is a mistake of the user's. only_if: later it is a bug."""
     try:
         yield
     except (ValueError, AssertionError, TypeError, RecursionError) as error:
         if isinstance(error, HydraException | OmegaConfBaseException) or not only_if():
             raise
+        if isinstance(error, UnicodeDecodeError):
+            raise UserError(own.undecodable(error, words)) from error
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
         raise UserError(" ".join(str(error).split())) from error
 
 
@@ -86,10 +100,27 @@ def without_hydra(config: DictConfig) -> DictConfig:
 
 
 def check(config: DictConfig, overrides: Sequence[str]):
-    """The typed configuration of a composed one. Raises what the user can mend, before anything is written."""
-    tree = typed(config, given_keys(overrides))
+    """The typed configuration of a composed one, with or without Hydra's part. Raises what the user can mend, before
+    anything is written."""
+    sources: dict[str, str] = {}
+    if "hydra" in config:
+        if config.hydra.job.chdir:
+            raise UserError(CHDIR.format("hydra.job.chdir=true"))
+        sources, config = own_keys(config.hydra), without_hydra(config)
+    if OmegaConf.get_type(config) is not Config:
+        raise UserError("the file that -cn names does not build on ours; begin it with 'defaults: [config, _self_]'")
+    tree = typed(config, given_keys(overrides), sources, overrides)
     check_typed(tree)
     return tree
+
+
+def own_keys(hydra_config: DictConfig) -> dict[str, str]:
+    """The dotted keys that the user's own YAML sets, with the file of each. hydra_config: Hydra's part."""
+    runtime, ours = hydra_config.runtime, {"hydra", "main", "schema", PROVIDER}
+    folders = [source.path for source in runtime.config_sources
+               if source.schema == "file" and source.provider not in ours]  # fmt: skip
+    found = own.files(folders, runtime.choices.get("experiment"), hydra_config.job.config_name)
+    return {key: str(path) for path in found for key in own.keys(path, path.parent)}
 
 
 def check_typed(tree) -> None:

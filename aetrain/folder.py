@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from pathlib import Path
 
@@ -62,6 +63,8 @@ def make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise  # the command line has words for it
         raise UserError(
             f"{error.filename}: the folder cannot be made ({error.strerror}); choose another with hydra.run.dir=… or "
             "hydra.sweep.dir=…"

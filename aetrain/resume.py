@@ -93,7 +93,8 @@ def _further(overrides: Sequence[str], config: Config, folder: Path) -> list[tup
         key = override.key_or_group
         if key not in {*known, *GROUPS, "experiment"} and not key.startswith("hydra"):
             group = key.rpartition(".")[0]
-            raise UserError(unknown(key, [name.rpartition(".")[2] for name in known if name.startswith(f"{group}.")]))
+            siblings = [name.rpartition(".")[2] for name in known if name.startswith(f"{group}.")]
+            raise UserError(unknown(key, siblings, overrides))
         is_plain = not (override.is_delete() or override.is_add() or override.is_sweep_override())
         if not (is_plain and MAY_CHANGE.match(key)):
             raise UserError(

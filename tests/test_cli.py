@@ -17,7 +17,7 @@ MISTAKES = [
     # (command line, what the line must name, what it must suggest)
     ("model=betavae", "model=betavae", "beta_vae"),
     ("model=beta_vae model.betta=4", "model.betta", "beta"),
-    ("model.betta=4", "model.betta", "latent_dim"),
+    ("model.betta=4", "model.betta", "model=beta_vae model.beta=4"),
     ("model=beta_vae model.beta=abc", "model.beta=abc", "a number"),
     ("model=beta_vae model.beta=-1", "model.beta=-1", "at least 0"),
     ("model.beta=-1", "model.beta", "model=beta_vae"),
@@ -62,7 +62,7 @@ MISTAKES = [
     ("-m model=beta_vae model.beta=1,-1", "model.beta=-1", "at least 0"),
     ("-m model=vae,aee", "model=aee", "choose from: ae"),
     ("device=cpu device.index=3", "device.index", "device.name=cuda"),
-    ("net=conv net.hidden=[3]", "net.hidden", "choose from: name, channels, activation; hidden belongs to net=mlp"),
+    ("net=conv net.hidden=[3]", "net.hidden", "net=mlp net.hidden=[3]"),
     ("+net.is_dense=true", "net.is_dense", "unknown key"),
     ("model.arch=conv", "model.arch", "it is now net=linear, net=mlp or net=conv"),
     ("model.hidden=[3]", "model.hidden", "it is now net.hidden"),
@@ -82,7 +82,7 @@ MISTAKES = [
     (f"{FULL} device.precision=bf16", "device.precision=bf16", "fp32"),
     (f"{FULL} trainer.clip_norm=1", "trainer.clip_norm=1.0", "optimizer=adam"),
     (f"{FULL} trainer.cuda_graph=true", "trainer.cuda_graph=true", "optimizer=adam"),
-    (f"{FULL} optimizer.betas=[0.9,0.9]", "optimizer.betas", "history"),
+    (f"{FULL} optimizer.betas=[0.9,0.9]", "optimizer.betas", "optimizer=adam optimizer.betas=[0.9,0.9]"),
     ("task=classify task.fine_tune_iterations=5", "task.fine_tune_iterations", "task.fine_tune_optimizer=lbfgs"),
     ("hydra.run.dir=/proc/nowhere", "/proc/nowhere", "hydra.run.dir"),
 ]

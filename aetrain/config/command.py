@@ -8,8 +8,9 @@ import shlex
 import typing
 from collections.abc import Sequence
 
-from aetrain.config.fields import names
-from aetrain.config.schema.schedule import Schedule
+import yaml
+
+from aetrain.config.synonyms import SYNONYMS
 from aetrain.config.tables import GROUPS, TASKS, TRAINER
 from aetrain.config.typos import NO, PATHS, expected, is_key, is_text, kinds, leaves, meant, no_option, options
 from aetrain.config.words import closest
@@ -37,11 +38,13 @@ def check_words(words: Sequence[str], multirun: bool = False) -> None:
             raise UserError(no_option(key, value))
         elif key in GROUPS or key in PATHS:
             continue
-        elif re.fullmatch(r"model\.schedule\.\w+|(model|optimizer)\.schedule", key):
-            if (names(Schedule) or ()) and not value.startswith("{"):
-                raise UserError(f"{word}: a schedule has several keys; did you mean {meant(key, value, flagged)}?")
+        elif re.fullmatch(r"model\.schedule\.\w+|(model|optimizer)\.schedule", key) and not value.startswith("{"):
+            if meaning := meant(key, value, flagged):
+                raise UserError(f"{word}: a schedule has several keys; did you mean {meaning}?")
         elif key == "hydra.job.chdir" and value.lower() not in NO:
             raise UserError(CHDIR.format(word))
+        elif key == "hydra.searchpath":
+            _check_searched(word, value)
         elif re.match(r"[\"']~(/|$)", value):
             raise UserError(
                 f"{word}: ~ is not expanded here; did you mean {quoted(key, value.strip(chr(34) + chr(39)))}?"
@@ -49,6 +52,18 @@ def check_words(words: Sequence[str], multirun: bool = False) -> None:
 
 
 CHDIR = "{}: refused, paths on the command line are seen from the working folder, which stays; leave it out"
+
+
+def _check_searched(word: str, value: str) -> None:
+    """Hydra only warns of a folder that is not there, and then misses what is in it."""
+    try:
+        folders = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return
+    for folder in folders if isinstance(folders, list) else ():
+        path = str(folder).removeprefix("file://")
+        if "://" not in path and not os.path.isdir(path):
+            raise UserError(f"{word}: there is no folder {path}")
 
 
 def _check_removal(word: str, key: str) -> None:
@@ -85,7 +100,11 @@ def _bare(i: int, words: Sequence[str]) -> str:
         return f"{word}: write group=option; did you mean {near[0]}?"
     if os.path.isdir(word):
         return f"{word}: write which word it belongs to, as in resume={word}"
-    if meaning := meant(word, "" if "=" in after else after, words) if re.fullmatch(r"[\w.-]+", word) and i else None:
+    if (
+        meaning := meant(word, "" if "=" in after else after, words)
+        if re.fullmatch(r"[\w.-]+", word) and (i or word in leaves() or word in SYNONYMS)
+        else None
+    ):
         return f"{word}: write key=value; did you mean {meaning}?"
     if i == 0 and re.fullmatch(r"[A-Za-z]\w*", word):
         near_task = closest(word, TASKS)
@@ -105,6 +124,8 @@ def unreadable(word: str) -> str:
         return _bare(0, [word])
     if not re.fullmatch(r"[+~]{0,2}[A-Za-z_][\w./@-]*", key):
         return f"{word}: {key or 'this'} is no key; write key=value, as in trainer.epochs=20"
+    if value.startswith("=") and value.strip("= "):
+        return f"{word}: did you mean {key}={value.strip('= ')}?"
     missing = _unclosed(value)
     stripped = value.rstrip(",; ")
     if stripped != value and stripped and not missing:
@@ -149,7 +170,7 @@ def _unclosed(value: str) -> str:
     return quote or "".join(reversed(stack))
 
 
-def several(word: str) -> str:
+def several(word: str, words: Sequence[str] = ()) -> str:
     """The line about a word with several values in a command line without --multirun."""
     key, _, value = word.partition("=")
     stripped = value.rstrip(", ")
@@ -157,4 +178,4 @@ def several(word: str) -> str:
         return f"{word}: did you mean {key}={stripped}?"
     if list in kinds(key) and "[" not in value and re.fullmatch(r"[\d.,eE+-]+", value):
         return f"{word}: one list is {key}=[{stripped}]; for a sweep over its values add -m"
-    return f"{word}: several values are a sweep; add -m (--multirun), as in aetrain -m {word}"
+    return f"{word}: several values are a sweep; add -m (--multirun), as in aetrain -m {shlex.join(words or [word])}"

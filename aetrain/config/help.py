@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aetrain.config.conf import CONF
+from aetrain.config import packages
 from aetrain.config.fields import hparams, in_use, range_in_words
 from aetrain.config.schema import Config
 from aetrain.config.schema.schedule import Schedule
@@ -37,7 +37,7 @@ def page(config: Config) -> str:
 
 
 def _groups() -> Iterator[str]:
-    experiments = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+    experiments = packages.options("experiment")
     options: Mapping[str, Sequence[str]] = {group: sorted(table) for group, table in GROUPS.items()}
     for group, names in {**options, "experiment": experiments}.items():
         yield textwrap.fill(f"{group}: {', '.join(names)}", WIDTH, initial_indent="  ", subsequent_indent="      ")

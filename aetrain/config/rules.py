@@ -156,11 +156,6 @@ def check_linear(config: Config) -> None:
 def check_lbfgs(config: Config) -> None:
     """Raise a UserError for whatever would make two evaluations of L-BFGS's line search those of two functions."""
     trainer, size = config.trainer, train_size(config.data)
-    if trainer.batch_size != size:
-        raise UserError(
-            f"trainer.batch_size={trainer.batch_size}: optimizer=lbfgs takes all training images at every step; give "
-            f"trainer.batch_size={size} trainer.log_every=1"
-        )
     device, lr, hparams = config.device, config.optimizer.schedule, vars(config.model.schedule)
     changing = next((name for name, schedule in hparams.items() if schedule.kind != "constant"), None)
     refused = [
@@ -178,6 +173,11 @@ def check_lbfgs(config: Config) -> None:
     for key, reason in refused:
         if key:
             raise UserError(f"{key}: not with optimizer=lbfgs: {reason}; leave it out or use optimizer=adam")
+    if trainer.batch_size != size:
+        raise UserError(
+            f"trainer.batch_size={trainer.batch_size}: optimizer=lbfgs takes all training images at every step; give "
+            f"trainer.batch_size={size} trainer.log_every=1"
+        )
 
 
 def check_schedule(key: str, schedule: Schedule, name: str, target: float, steps: int) -> None:

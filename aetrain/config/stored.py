@@ -149,7 +149,8 @@ def _groups(tree: Mapping[str, Any]) -> Config:
     for group, table in GROUPS.items():
         name = tree[group].get("name")
         if not isinstance(name, str) or name not in table:
-            raise ValueError(f"{group}.name={str(name)[:40]!r} is no {group} of this version of aetrain")
+            told = f"{group}.name={str(name)[:40]!r} is no {group}"
+            raise ValueError(f"{told} of this version of aetrain or of a package that is installed")
         known = {key: value for key, value in tree[group].items() if (group, key) != ("data", "root")}
         values[group] = _instance(table[name], known, group)
     values["trainer"] = _instance(TRAINER, tree["trainer"], "trainer")

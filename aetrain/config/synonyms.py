@@ -52,7 +52,7 @@ SYNONYMS = {
     }.items()
     for word in words.split()
 }
-# Group or key → a value's other names → ours.
+# Group or key → a value's other names → ours, the first that fits.
 VALUES = {
     "device": {"gpu": "cuda", "nvidia": "cuda", "none": "cpu"},
     "model": {
@@ -68,8 +68,8 @@ VALUES = {
         "true": "bf16", "1": "bf16",
     },
     "model.likelihood": {
-        "mse": "squared_error", "l2": "squared_error", "mse_loss": "squared_error", "bce": "bernoulli",
-        "binary_cross_entropy": "bernoulli", "cross_entropy": "bernoulli", "normal": "gaussian",
+        "mse": "squared_error gaussian", "l2": "squared_error gaussian", "mse_loss": "squared_error gaussian",
+        "bce": "bernoulli", "binary_cross_entropy": "bernoulli", "cross_entropy": "bernoulli", "normal": "gaussian",
         "cb": "continuous_bernoulli",
     },
     "model.output": {"linear": "identity", "none": "identity"},

@@ -7,10 +7,12 @@ Whoever installs a package lets its code run; a configuration file cannot instal
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
+from aetrain.config.packages import offers, package_of
 from aetrain.config.schema import data, net, optimizer, task
 from aetrain.config.schema.device import Device
 from aetrain.config.schema.model.ae import AE
@@ -35,6 +37,16 @@ class Table(Mapping[str, type]):
         self.group, self._ours, self._room, self._member = group, ours, room, member
         self._shared = shared or {}
 
+    @property
+    def refused(self) -> list[str]:
+        """A line for each name that a package offers and that is ours already."""
+        return [
+            f"the installed package {package_of(point)} offers {point.name} to aetrain.{self.group}, which is a name "
+            "of aetrain's own: ours is taken"
+            for point in offers(self.group)
+            if point.name in self._ours
+        ]
+
     def __getitem__(self, name: str) -> type:
         return self._all[name]
 
@@ -52,9 +64,14 @@ class Table(Mapping[str, type]):
 
     @functools.cached_property
     def _points(self) -> dict[str, EntryPoint]:
-        return {
-            point.name: point for point in entry_points(group=f"aetrain.{self.group}") if point.name not in self._ours
-        }
+        points: dict[str, EntryPoint] = {}
+        for point in offers(self.group):
+            if (other := points.setdefault(point.name, point)) is not point:
+                raise UserError(
+                    f"the installed packages {package_of(other)} and {package_of(point)} both offer {point.name} to "
+                    f"aetrain.{self.group}; uninstall one"
+                )
+        return {name: point for name, point in points.items() if name not in self._ours}
 
     @functools.cached_property
     def _all(self) -> dict[str, type]:
@@ -62,14 +79,15 @@ class Table(Mapping[str, type]):
 
 
 def _loaded(group: str, point: EntryPoint) -> type:
+    told = f"the installed package {package_of(point)} offers {point.name} to aetrain.{group}"
     try:
-        return point.load()
-    except Exception as error:  # anything may be wrong with it; which package it is, is what a person must know
-        package = point.dist.name if point.dist else point.module
-        raise UserError(
-            f"the installed package {package} offers {point.name} to aetrain.{group}, which cannot be loaded "
-            f"({type(error).__name__}: {error}); mend or uninstall it"
-        ) from error
+        cls = point.load()
+    except (Exception, SystemExit) as error:  # which package it is, is what a person must know
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(f"{told}, which cannot be loaded ({reason}); mend or uninstall it") from error
+    if not dataclasses.is_dataclass(cls) or not isinstance(cls, type):
+        raise UserError(f"{told}, whose {point.value} is no dataclass; mend or uninstall it")
+    return cls
 
 
 MODELS = Table(

@@ -6,13 +6,14 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from aetrain.config.explain import unknown
 from aetrain.config.fields import in_use, names, range_error
+from aetrain.config.typos import no_choice
 from aetrain.config.words import show
 from aetrain.errors import UserError
 
@@ -34,13 +35,18 @@ def check_ranges(config: Any) -> None:
         if isinstance(value, list) and not value and field.metadata:
             raise UserError(f"{key}=[]: give at least one value, for example {key}=[256]")
         for element in value if isinstance(value, list) else [value]:
-            if element is not None and (wrong := range_error(element, dict(field.metadata))):
+            limits = dict(field.metadata)
+            if element is not None and element != MISSING and element not in limits.get("choices", (element,)):
+                raise UserError(no_choice(key, value, limits["choices"]))
+            if element is not None and (wrong := range_error(element, limits)):
                 raise UserError(f"{key}={show(value)}: {wrong}")
 
 
-def check_used(config: Any, given: Iterable[str]) -> None:
-    """Raise a UserError if a key that the user gave has no effect with the other values chosen."""
-    given = set(given)
+def check_used(config: Any, given: Iterable[str], sources: Mapping[str, str] | None = None) -> None:
+    """Raise a UserError if a key that the user gave has no effect with the other values chosen. sources: the files of
+    those that the command line does not name."""
+    given, sources = set(given), sources or {}
+    given |= sources.keys()
     for owner, field, key in walk(config):
         if key in given and not in_use(owner, field):
             group = key.rpartition(".")[0]
@@ -48,33 +54,35 @@ def check_used(config: Any, given: Iterable[str]) -> None:
                 if getattr(owner, other) not in values:
                     now = getattr(owner, other)
                     wanted = " or ".join(f"{group}.{other}={show(v)}" for v in values)
-                    raise UserError(f"{key} has no effect with {group}.{other}={show(now)}: it needs {wanted}")
+                    where = f"{sources[key]}: " if key in sources else ""
+                    raise UserError(f"{where}{key} has no effect with {group}.{other}={show(now)}: it needs {wanted}")
 
 
-def check_keys(node: Any, path: str = "") -> None:
+def check_keys(node: Any, path: str = "", words: Sequence[str] = ()) -> None:
     """Raise a UserError for a key that no dataclass declares: `+key=value` slips past Hydra's own check."""
     if not isinstance(node, DictConfig):
         return
     declared = names(OmegaConf.get_type(node))
     for key in node:
         if declared is not None and key not in declared:
-            raise UserError(unknown(f"{path}{key}", declared))
+            raise UserError(unknown(f"{path}{key}", declared, words))
         if not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key):
-            check_keys(node[key], f"{path}{key}.")
+            check_keys(node[key], f"{path}{key}.", words)
 
 
-def typed(config: DictConfig, given: Iterable[str] = ()) -> Any:
+def typed(config: DictConfig, given: Iterable[str] = (), sources: Mapping[str, str] | None = None,
+          words: Sequence[str] = ()) -> Any:  # fmt: skip
     """The dataclass tree of a composed configuration, every key known and every value in range.
 
-    given: the dotted keys that the user set, for `check_used`.
+    given and sources: the dotted keys that the user set, for `check_used`; words: the command line.
     """
-    check_keys(config)
+    check_keys(config, words=words)
     missing = OmegaConf.missing_keys(config)
     if missing:
         raise UserError(f"{min(missing)} has no value: give one, as in {min(missing)}=…")
     tree = OmegaConf.to_object(config)
     check_ranges(tree)
-    check_used(tree, given)
+    check_used(tree, given, sources)
     return tree
 
 

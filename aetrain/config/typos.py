@@ -11,13 +11,13 @@ from typing import Any
 
 import yaml
 
-from aetrain.config.conf import CONF
+from aetrain.config import packages
 from aetrain.config.fields import names
 from aetrain.config.schema import Config
 from aetrain.config.schema.schedule import Schedule
 from aetrain.config.synonyms import SYNONYMS, VALUES
 from aetrain.config.tables import GROUPS, TRAINER
-from aetrain.config.words import closest
+from aetrain.config.words import closest, show, suggest
 
 PATHS = ("resume", "run", "sweep")  # words that take a path and are no keys
 YES, NO = ("true", "1", "yes", "on", ""), ("false", "0", "no", "off")
@@ -31,9 +31,12 @@ def meant(key: str, value: str, words: Sequence[str], siblings: Iterable[str] = 
 
     words: the whole command line, for what is chosen. siblings: the names that there are in the key's place."""
     chosen, leaf, siblings = _chosen(words), _plain(key.rpartition(".")[2]), list(siblings)
-    if "schedule" in key and (found := _schedule(key, value, chosen)):
+    is_inner = leaf in (names(Schedule) or ()) and key.count(".") == 2
+    if ("schedule" in key or is_inner) and (found := _schedule(key, value, chosen)):
         return found
     parent, _, _ = key.rpartition(".")
+    if parent and leaf in GROUPS:
+        return option_meant(leaf, value) or f"{leaf}={value or '…'}"
     if places := _places(leaf, key.partition(".")[0]):
         return _typed(places, value, chosen)
     if leaf in SYNONYMS:
@@ -44,7 +47,7 @@ def meant(key: str, value: str, words: Sequence[str], siblings: Iterable[str] = 
         return meant(f"{group}.{leaf}", value, words)
     if near := closest(leaf, [*leaves(), *SYNONYMS]):
         return meant(near, value, words)
-    return None
+    return f"{parent}={value}" if is_key(parent) else None
 
 
 def flag_meant(name: str, value: str, words: Sequence[str]) -> str | None:
@@ -69,10 +72,9 @@ def _schedule(key: str, value: str, chosen: Mapping[str, str]) -> str | None:
     used = [part for part in parts if part not in ("schedule", "model", "optimizer", inner)]
     if used in ([], ["lr"]) and parts[0] != "model":
         return f"optimizer.schedule.{inner}={value}" if key != f"optimizer.schedule.{inner}" else None
-    cls = GROUPS["model"].get(chosen.get("model", ""))
-    hparams = _hparams(cls)
-    if not used and parts[0] == "model" and hparams:
-        return f"model.schedule.{hparams[-1]}.{inner}={value}"
+    if not used and parts[0] == "model":
+        own = [name for name in _hparams(GROUPS["model"].get(chosen.get("model", ""))) if name != "sigma"]
+        used = own[-1:] or ["beta"]
     if len(used) == 1:
         owners = [option for option, cls in GROUPS["model"].items() if used[0] in _hparams(cls)]
         if owners:
@@ -102,7 +104,6 @@ def _translated(key: str, leaf: str, value: str, words: Sequence[str], chosen: M
     if key in GROUPS:
         return option_meant(key, value) or f"{key}={value or '…'}"
     if places := _places(key.rpartition(".")[2], key.partition(".")[0]):
-        value = VALUES.get(key, {}).get(_plain(value), value)
         return _typed(places, value, chosen)
     return f"{key}={value or '…'}"
 
@@ -145,7 +146,7 @@ def _typed(places: Mapping[str, Sequence[str]], value: str, chosen: Mapping[str,
     """The places with the value, each behind the option that has it, unless that is chosen."""
     ready, others = [], []
     for key, options in places.items():
-        group, text = key.partition(".")[0], f"{key}={_fitting(key, options, value)}"
+        group, text = key.partition(".")[0], f"{key}={fitting(key, value, chosen.get(key.partition('.')[0]))}"
         if not options or chosen.get(group) in options:
             ready.append(text)
         else:
@@ -153,12 +154,22 @@ def _typed(places: Mapping[str, Sequence[str]], value: str, chosen: Mapping[str,
     return " or ".join(ready or others[:3])
 
 
-def _fitting(key: str, options: Sequence[str], value: str) -> str:
-    """The value as the key takes it: a list in brackets."""
-    group, _, name = key.partition(".")
-    cls = TRAINER if group == "trainer" else GROUPS[group][options[0]] if options and group in GROUPS else Config
-    is_list = typing.get_origin(typing.get_type_hints(cls).get(name)) is list
-    return f"[{value}]" if is_list and value and not value.startswith("[") else value or "…"
+def fitting(key: str, value: str, option: str | None = None) -> str:
+    """The value as the key takes it: a list in brackets, another name of one of its choices as ours. option: the one
+    chosen of its group."""
+    if list in kinds(key) and value and not value.startswith("["):
+        return f"[{value}]"
+    cls = GROUPS.get(key.partition(".")[0], {}).get(option or "")
+    limits = next((f.metadata for f in dataclasses.fields(cls) if f.name == key.rpartition(".")[2]), {}) if cls else {}
+    return _renamed(key, value, limits.get("choices")) or value or "…"
+
+
+def _renamed(key: str, value: str, choices: Iterable[str] | None) -> str | None:
+    """The choice of which this is another name."""
+    others = (
+        VALUES.get(re.sub(r"^model\.schedule\.\w+\.", "optimizer.schedule.", key), {}).get(_plain(value), "").split()
+    )
+    return next((other for other in others if choices is None or other in choices), None)
 
 
 def _chosen(words: Sequence[str]) -> dict[str, str]:
@@ -172,8 +183,9 @@ def _chosen(words: Sequence[str]) -> dict[str, str]:
 @functools.cache
 def _of_file(name: str) -> dict[str, str]:
     """Group → option of the defaults list of a file of ours."""
-    path = CONF / f"{name}.yaml"
-    if not re.fullmatch(r"[\w/]+", name) or not path.is_file():
+    paths = [folder / f"{name}.yaml" for folder in packages.conf_folders() if re.fullmatch(r"[\w/]+", name)]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
         return {}
     defaults = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("defaults", [])
     entries = [entry for default in defaults if isinstance(default, dict) for entry in default.items()]
@@ -195,18 +207,26 @@ def option_meant(group: str, value: str) -> str | None:
 def options(group: str) -> list[str]:
     """The options of a group."""
     if group in GROUPS:
-        return list(GROUPS[group])
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml") if not path.stem.startswith("_"))
+        return sorted(GROUPS[group])
+    return packages.options(group)
 
 
 def no_option(group: str, value: str, shown: Iterable[str] | None = None) -> str:
     """The line about an option that there is not."""
-    shown = [option for option in shown or () if not option.startswith("_")] or options(group)
+    shown = sorted(option for option in shown or () if not option.startswith("_")) or options(group)
     near = option_meant(group, value)
     if not near and (own := closest(value, shown)):
         near = f"{group}={own}"
     told = f"{group}={value}: there is no such option; "
     return told + (f"did you mean {near}?" if near else f"choose from: {', '.join(shown)}")
+
+
+def no_choice(key: str, value: Any, choices: Iterable[Any]) -> str:
+    """The line about a value that is none of a key's choices."""
+    choices, told = [str(choice) for choice in choices], show(value)
+    if near := _renamed(key, told, choices):
+        return f"{key}={told}: did you mean {key}={near}?"
+    return f"{key}={told}: {suggest(told, choices, key)}"
 
 
 # --- what a key takes

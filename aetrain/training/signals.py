@@ -70,7 +70,8 @@ class Requests:
             raise self.interrupted(where, folder)
 
     def interrupted(self, where: str, folder: Path) -> Interrupted:
-        """What ends a run, with what its user types to go on."""
+        """What ends a run, with what its user types to go on. To be raised."""
+        self._raised = True
         return Interrupted(
             f"{self.stop.name} at {where}: checkpoint written; continue with aetrain resume={folder}",
             EXIT_CODES[self.stop],

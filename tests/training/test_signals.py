@@ -163,7 +163,8 @@ def test_a_signal_in_a_task_with_stages(aetrain, signalled, stage):
 STACK = ["-m", "model=beta_vae", "model.beta=1,4,16", "net.hidden=[32]", *SMALL, "data.val_size=100",
          "hydra.launcher.mode=stack", "trainer.max_steps=12", "trainer.epochs=2"]  # fmt: skip
 OF_A_STACK = {
-    "a step": (stacking, "functional_call", 1),
+    "the first step": (stacking, "functional_call", 1),
+    "a step": (stacking, "functional_call", 4),
     "an epoch's evaluation of the second": (loop, "evaluate", 5, of("val")),
     "the last evaluation of the second": (loop, "evaluate", 8, of("val")),
     "the test of the second": (loop, "evaluate", 2, of("test")),

@@ -11,7 +11,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from aetrain.compose import check, without_hydra
+from aetrain.compose import check
 from aetrain.config.rules import check_metric
 from aetrain.errors import AetrainError, RunFailed, UserError
 from aetrain.files import write_atomically
@@ -75,7 +75,7 @@ def _planned(config: DictConfig, context: HydraContext, job: Job, every: Sequenc
     for overrides in every:
         composed = context.config_loader.load_sweep_config(config, overrides)
         typed_words = without_hydras(overrides)
-        tree = check(without_hydra(composed), typed_words)
+        tree = check(composed, typed_words)
         check_metric(tree, job.swept)
         member = known.find(tree) or next((m for m in job.members.values() if m.config == tree), None)
         if member is None:

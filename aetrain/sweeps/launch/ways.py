@@ -13,7 +13,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from omegaconf import DictConfig, open_dict
 
-from aetrain.compose import given_keys, typed_out, without_hydra
+from aetrain.compose import given_keys, typed_out
 from aetrain.config.words import suggest
 from aetrain.device import cpu_quota
 from aetrain.errors import AetrainError, UserError
@@ -88,7 +88,7 @@ class Sweep:
         config = self.context.config_loader.load_sweep_config(self.config, overrides)
         _name(config, None, number, overrides)
         try:
-            member = self.job.take_in(without_hydra(config), config.hydra)
+            member = self.job.take_in(config, config.hydra)
         except AetrainError as error:
             returned = JobReturn(overrides=overrides, status=JobStatus.FAILED)
             returned.return_value = error

@@ -1,0 +1,156 @@
+"""What stands around a command: closed streams, no home, names and files of the user's own. Real processes where that
+matters."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from tests.conftest import PYTHON, SMALL
+
+NO_HOME = """
+import os, pwd, sys
+def nobody(*_):
+    raise KeyError("getpwuid(): uid not found")
+pwd.getpwuid = pwd.getpwnam = nobody
+for name in ("HOME", "XDG_CACHE_HOME", "USER", "LOGNAME", "USERNAME", "LNAME"):
+    os.environ.pop(name, None)
+from aetrain.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def shell(folder, command, **environment):
+    return subprocess.run(command.replace("aetrain ", f"{PYTHON} -m aetrain "), shell=True, cwd=folder,
+                          capture_output=True, text=True, check=False, env=os.environ | environment)  # fmt: skip
+
+
+def status(run):
+    return json.loads((run / "result.json").read_text())["status"]
+
+
+def test_without_stdin_stdout_and_stderr(tmp_path):
+    line = " ".join([*SMALL, "trainer.max_steps=1"])
+    assert shell(tmp_path, f"aetrain {line} hydra.run.dir=run >&- 2>&- <&-").returncode == 0
+    done = shell(tmp_path, f"aetrain -m {line} hydra.launcher.mode=processes seed=0,1 hydra.sweep.dir=sweep >&-")
+    assert done.returncode == 0, done.stderr
+    members = sorted((tmp_path / "sweep").glob("?_*"))
+    assert [status(run) for run in (tmp_path / "run", *members)] == ["done"] * 3
+    assert "test/loss" in (tmp_path / "run" / "aetrain.log").read_text()
+
+
+def test_a_reader_that_leaves(tmp_path):
+    for line in ("--help", "--cfg all"):
+        done = shell(tmp_path, f"(aetrain {line}; echo code $? >&2) | true")
+        assert done.stderr == "code 0\n"
+
+
+def test_no_home_and_no_entry_for_the_user(tmp_path):
+    def run(*words):
+        return subprocess.run([PYTHON, "-c", NO_HOME, *SMALL, "trainer.max_steps=1", *words], cwd=tmp_path,
+                              capture_output=True, text=True, check=False)  # fmt: skip
+
+    done = run("hydra.run.dir=a")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "data.root=" in done.stderr
+    done = run("hydra.run.dir=b", "data.root=mnist")
+    assert done.returncode == 0, done.stderr
+    assert status(tmp_path / "b") == "done"
+
+
+LONG = "n" * 260
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (f"hydra.run.dir={LONG}", "a name of 260 characters"),
+        (f"hydra.run.dir=a/{LONG}/b", "File name too long"),
+        (f"resume={LONG}", "a name of 26"),
+        (f"-cn {LONG}", "a name of 26"),
+        (f"--config-dir {LONG}", "a name of 260 characters"),
+        (f"model={LONG}", "there is no such option"),
+        (f"{LONG}=1", "a name of 26"),
+    ],
+)
+def test_a_name_of_260_characters(aetrain, line, told):
+    code, out, err = aetrain(*line.split())
+    assert (code, out) == (2, "") and err.count("\n") == 1 and told in err
+
+
+# --- the user's own YAML
+
+
+@pytest.fixture(params=["my conf", "a,b", "[x]", "läufe=1", "it's"])
+def own(aetrain, request):
+    """A folder of the user's own YAML, with a name that Hydra's grammar does not take."""
+    folder = aetrain.folder / request.param
+    (folder / "experiment").mkdir(parents=True)
+    (folder / "experiment" / "mine.yaml").write_text("# @package _global_\nmodel: {latent_dim: 7}\n")
+    (folder / "top.yaml").write_text("defaults: [config, _self_]\nmodel: {latent_dim: 9}\n")
+    return folder
+
+
+def test_a_folder_of_ones_own_works_whatever_its_name(aetrain, own):
+    further = aetrain.folder / "further" / "experiment"
+    further.mkdir(parents=True)
+    (further / "theirs.yaml").write_text("# @package _global_\nmodel: {latent_dim: 8}\n")
+    given = [["--config-dir", own.name], [f"--config-path={own.name}"], ["-cd", str(own), "hydra.searchpath=[further]"]]
+    for words in given:
+        assert "latent_dim: 7\n" in aetrain(*words, "experiment=mine", "--cfg", "job")[1]
+    assert "latent_dim: 8\n" in aetrain(*given[2], "experiment=theirs", "--cfg", "job")[1]
+    assert "latent_dim: 9\n" in aetrain(*given[0], "-cn", "top", "--cfg", "job")[1]
+    assert "model.latent_dim=9" in aetrain(*given[0], "-cn", "top", "--help")[1]
+
+
+def test_a_run_and_a_sweep_of_ones_own_configuration(aetrain, small_run, monkeypatch):
+    (aetrain.folder / "my conf").mkdir()
+    (aetrain.folder / "my conf" / "top.yaml").write_text("defaults: [config, _self_]\nmodel: {latent_dim: 9}\n")
+    words = ["--config-dir", "my conf", "-cn", "top", "trainer.max_steps=1"]
+    assert "latent_dim: 9\n" in (small_run(*words) / "config.yaml").read_text()
+    code, _, err = aetrain(*SMALL, *words, "-m", "seed=0,1", "hydra.launcher.mode=sequential", "hydra.sweep.dir=s")
+    assert code == 0, err
+    configs = [path.read_text() for path in (aetrain.folder / "s").glob("?_*/config.yaml")]
+    assert len(configs) == 2 and all("latent_dim: 9\n" in config for config in configs)
+
+
+FILES = {
+    "tab": ("# @package _global_\nmodel:\n\tlatent_dim: 3\n", "experiment/tab.yaml, line 3: a tab"),
+    "package": ("model: {latent_dim: 3}\n", "write '# @package _global_' as the first line of experiment/package.yaml"),
+    "broken": ("# @package _global_\nmodel: {a: b\n", "experiment/broken.yaml, line 3: not readable as YAML"),
+    "list": ("# @package _global_\n- a\n", "experiment/list.yaml: a list"),
+    "key": ("# @package _global_\nmodel: {latent: 3}\n", "key.yaml: unknown key 'model.latent': did you mean "
+                                                          "model.latent_dim?"),
+    "type": ("# @package _global_\nmodel: {latent_dim: x}\n", "experiment/type.yaml: model.latent_dim=x: give a whole"),
+    "twice": ("# @package _global_\ndefaults: [/model: ae]\n", "write 'override /model: ae'"),
+    "group": ("# @package _global_\ndefaults: [override /modle: ae]\n", "group.yaml: modle: there is no such group"),
+    "latin": ("# @package _global_\nmodel: {name: \xe9}\n", "experiment/latin.yaml: not UTF-8"),
+    "unused": ("# @package _global_\nmodel: {sigma: 2}\n", "experiment/unused.yaml: model.sigma has no effect with "
+                                                            "model.likelihood=bernoulli"),
+    "deeper": ("# @package _global_\ndefaults: [unused, _self_]\n", "model.sigma has no effect"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sweep", [[], ["-m", "seed=0,1"]], ids=["run", "sweep"])
+@pytest.mark.parametrize("name", FILES)
+def test_a_mistake_in_ones_own_file_names_it(aetrain, name, sweep):
+    (aetrain.folder / "my" / "experiment").mkdir(parents=True)
+    for file, (content, _) in FILES.items():
+        (aetrain.folder / "my" / "experiment" / f"{file}.yaml").write_text(content, encoding="latin-1")
+    code, out, err = aetrain("--config-dir", "my", f"experiment={name}", *sweep)
+    assert (code, out) == (2, "") and err.count("\n") == 1 and FILES[name][1] in err
+    assert not (aetrain.folder / "outputs" / "vae").exists() and not list(aetrain.folder.glob("outputs/sweeps/*"))
+
+
+def test_the_working_folder_stays(aetrain):
+    (aetrain.folder / "top.yaml").write_text("defaults: [config, _self_]\nhydra: {job: {chdir: true}}\n")
+    for words in (["hydra.job.chdir=true"], ["-cd", ".", "-cn", "top"], ["-cd", ".", "-cn", "top", "-m", "seed=0,1"]):
+        code, out, err = aetrain(*words)
+        assert (code, out) == (2, "") and err.count("\n") == 1 and "hydra.job.chdir=true: refused" in err
+    assert not list(aetrain.folder.glob("outputs/*/*"))
+
+
+def test_the_configuration_of_a_run_that_would_go_on(aetrain, small_run):
+    small_run("model.latent_dim=7", folder="run")
+    code, out, _ = aetrain("resume=run", "trainer.epochs=40", "--cfg", "job")
+    assert code == 0 and "latent_dim: 7\n" in out and "  epochs: 40\n" in out
