@@ -7,12 +7,14 @@ import pytest
 
 from aetrain.config.conf import CONF
 from aetrain.config.tables import GROUPS as TABLES
+from aetrain.data import vision
 from tests.conftest import compose
 
 GROUPS = ["model", "net", "data", "device", "optimizer", "trainer"]  # experiments: test_experiments.py
 OPTIONS = sorted((group, path.stem) for group in GROUPS for path in (CONF / group).glob("[a-z]*.yaml"))
 
-NEEDY = [("device", "cuda"), *(("data", name) for name in ("array", "folder", "parquet"))]  # a GPU, one's own files
+# A GPU, one's own files, a network.
+NEEDY = [("device", "cuda"), *(("data", name) for name in ("array", "folder", "parquet", *vision.SETS))]
 
 
 def test_the_options_are_found():

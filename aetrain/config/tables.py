@@ -100,10 +100,12 @@ NETS = Table("nets", {"linear": net.Linear, "mlp": net.MLP, "conv": net.Conv}, "
 SETS = Table(
     "data",
     {"mnist": data.MNIST, "folder": data.Folder, "array": data.Array, "digits": data.Digits, "patches": data.Patches,
-     "shapes": data.Shapes, "moons": data.Points, "circles": data.Points, "spiral": data.Points},
+     "shapes": data.Shapes, "moons": data.Points, "circles": data.Points, "spiral": data.Points,
+     "fashion_mnist": data.Vision, "kmnist": data.Vision, "cifar10": data.Vision, "cifar100": data.Vision},
     "aetrain.data",
     "data",
-    shared=dict.fromkeys(("moons", "circles", "spiral"), "points"),
+    shared=dict.fromkeys(("moons", "circles", "spiral"), "points")
+    | dict.fromkeys(("fashion_mnist", "kmnist", "cifar10", "cifar100"), "vision"),
 )  # fmt: skip
 OPTIMIZERS = dict.fromkeys(("adam", "adamw", "sgd"), optimizer.FirstOrder) | {"lbfgs": optimizer.LBFGS}
 TASKS = {

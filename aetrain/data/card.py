@@ -30,6 +30,7 @@ class Card:
     classes: tuple[str, ...] = ()  # names, by label
     counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # part -> images of each class
     binary: bool = False  # every pixel is 0 or 1
+    is_sorted: bool = False  # by class or factor: the first images of a split are then alike, and it is shuffled once
     is_own: bool = False  # the user's own, of any size: a batch larger than the training split is capped
     bytes_per_value: int = 1  # 1: uint8, 4: float32
 

@@ -70,6 +70,7 @@ def card(config: Folder) -> Card:
         image_shape=shape, train=len(parts["train"]) if "train" in parts else 0, is_own=True,
         val=len(parts["val"]) if "val" in parts else None, test=len(parts["test"]) if "test" in parts else None,
         n_classes=len(classes), classes=classes, counts=counts, bytes_per_value=dtype.itemsize,
+        is_sorted=found.scan.is_sorted,
     )  # fmt: skip
 
 

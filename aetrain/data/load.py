@@ -35,6 +35,9 @@ def load(config: Data, device: torch.device) -> Splits:
     keeps = _is_resident(config, known, device)
     splits = {}
     for name, (part, index) in held_out(parts, config).items():
+        if known.is_sorted:
+            order = torch.randperm(len(index), generator=torch.Generator().manual_seed(mix("order", name)))
+            index = index[order]
         whole, index = parts[part], index[: config.limit]
         # A set that is binarized anew for every batch is so in training alone: a split that changed with every
         # evaluation would be none.

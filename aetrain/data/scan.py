@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +50,7 @@ class Scan:
     labels: np.ndarray | None
     classes: tuple[str, ...]
     left_out: int  # images that metadata.csv does not name
+    is_sorted: bool = False  # by class
 
     def stamp(self) -> str:
         """Changes with every file that is added, changed or removed."""
@@ -86,7 +87,7 @@ def _scan(config: Folder) -> Scan:
     depth = 1 if split_folders else 0
     below = [file.name.split("/")[depth:] for file in files]
     if all(len(names) == 2 for names in below) and len({names[0] for names in below}) > 1:
-        return _made(files, parts, [names[0] for names in below])
+        return replace(_made(files, parts, [names[0] for names in below]), is_sorted=True)
     return _made(files, parts, None)
 
 

@@ -30,7 +30,7 @@ def card(config: Shapes) -> Card:
     return Card(
         (3 if config.colors > 1 else 1, config.size, config.size), total, None, n_classes=kinds,
         factors=tuple(factors), classes=tuple(config.shapes), counts={"train": (total // kinds,) * kinds},
-        binary=config.colors == 1,
+        binary=config.colors == 1, is_sorted=True,
     )  # fmt: skip
 
 

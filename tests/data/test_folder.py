@@ -99,6 +99,17 @@ def test_class_folders(photos):
     assert card(config(photos)).n_classes == 0
 
 
+def test_the_first_images_of_class_folders_are_of_every_class(photos):
+    for name in "abcd":
+        many(photos / name, 50)
+    splits = load(config(photos, limit=15), CPU)
+    assert set(splits.train.labels.tolist()) == set(splits.test.labels.tolist()) == {0, 1, 2, 3}
+    again = load(config(photos, limit=15), CPU)
+    assert torch.equal(again.train.images, splits.train.images)
+    names = splits.train.names(torch.arange(15))
+    assert [name[0] for name in names] == ["abcd"[i] for i in splits.train.labels.tolist()]
+
+
 def test_split_folders_with_classes(photos):
     for part, n in (("train", 6), ("validation", 2), ("test", 3)):
         for name in ("10", "9"):

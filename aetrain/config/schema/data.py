@@ -50,6 +50,13 @@ class MNIST(Data):
 
 
 @dataclass
+class Vision(Data):
+    """A set that torchvision downloads and checks, in its own layout."""
+
+    root: Optional[str] = setting("folder for its files; null: the user's cache folder")
+
+
+@dataclass
 class Unsplit(Data):
     """The keys of data that may come without a test split of their own."""
 
