@@ -68,6 +68,9 @@ def _run(argv: list[str]) -> None:
     if "--version" in argv:
         print(f"aetrain {__version__}")
         return
+    if argv and argv[0] == "cache":
+        _cache(argv[1:])
+        return
     if argv and argv[0] in TASKS:  # a verb
         argv = [f"task={argv[0]}", *argv[1:]]
     args = parse(argv)
@@ -103,6 +106,22 @@ def _run(argv: list[str]) -> None:
             raise UserError("hydra.mode=MULTIRUN: a sweep is asked for with --multirun")
         config.hydra.mode = RunMode.RUN
         jobs.run_single(check(config, args.overrides), config, context, args.overrides)
+
+
+def _cache(words: Sequence[str]) -> None:
+    """`aetrain cache`, `aetrain cache clear`: what has been decoded of the user's own images."""
+    from aetrain.data import cache
+
+    match list(words):
+        case [] | ["show"]:
+            for held in cache.show():
+                state = "decoding" if held.images is None else f"{held.images:,} images"
+                print(f"{held.bytes / 1e6:10,.1f} MB  {state:>18}  {held.source or '?'}")
+            print(f"{sum(held.bytes for held in cache.show()) / 1e6:10,.1f} MB  in all; aetrain cache clear removes it")
+        case ["clear"]:
+            print(f"{cache.clear() / 1e6:,.1f} MB removed")
+        case _:
+            raise UserError(f"aetrain cache {' '.join(words)}: give aetrain cache or aetrain cache clear")
 
 
 def _sweep(args: Arguments, resumed: resume.Resumed | None) -> None:

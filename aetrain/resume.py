@@ -21,16 +21,10 @@ from aetrain.config import stored
 from aetrain.config.explain import unknown
 from aetrain.config.schema import Config
 from aetrain.config.tables import GROUPS
-from aetrain.config.tree import flatten, plain
+from aetrain.config.tree import MAY_CHANGE, flatten, plain
 from aetrain.errors import UserError
 from aetrain.sweeps import members
 from aetrain.sweeps.members import Sweep
-
-# What may change in a run that goes on: how long, how it is written down, on what it computes, and the optimizer's
-# numbers (a run that diverged is resumed with a smaller learning rate). The rest would make it another run.
-MAY_CHANGE = re.compile(
-    r"(trainer\.(?!batch_size$)\w+|device(\.\w+)?|data\.root|optimizer\.(?!name$|history$|schedule)\w+)$"
-)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.tensorboard import summary as summaries
 
 from aetrain.config.tree import config_hash, flatten, plain
+from aetrain.data.card import content_sum
 from aetrain.errors import UserError
 from aetrain.events import EventFile
 from aetrain.files import write_atomically, write_json
@@ -107,7 +108,7 @@ class Run:
                 "metrics": _strict(metrics),
                 **more,
                 "overrides": self.overrides,
-                "config_hash": config_hash(self.config),
+                "config_hash": config_hash(self.config, content_sum(self.config.data)),
                 "versions": {"aetrain": __version__, "torch": str(torch.__version__)},
                 "seconds": round(seconds, 3),
             },

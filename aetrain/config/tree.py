@@ -99,13 +99,22 @@ def flatten(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
     return flat
 
 
+# What may change in a run that goes on: how long, how it is written down, on what it computes, where the same data lie,
+# and the optimizer's numbers (a run that diverged is resumed with a smaller learning rate). The rest would make it
+# another run.
+MAY_CHANGE = re.compile(
+    r"(trainer\.(?!batch_size$)\w+|device(\.\w+)?|data\.(root|path)|optimizer\.(?!name$|history$|schedule)\w+)$"
+)
+
 # What may differ between two runs whose numbers are the same.
-_NOT_HASHED = re.compile(r"(data\.root|trainer\.(log_every|checkpoint_\w+|grid_epochs|objective_metric))$")
+_NOT_HASHED = re.compile(r"(data\.(root|path)|trainer\.(log_every|checkpoint_\w+|grid_epochs|objective_metric))$")
 
 
-def config_hash(config: Any) -> str:
-    """12 hexadecimal digits over the resolved configuration, without paths and logging."""
+def config_hash(config: Any, content: str | None = None) -> str:
+    """12 hexadecimal digits over the resolved configuration, without paths and logging, and a sum of what its data hold
+    where these are the user's own: see data/card.py."""
     kept = {key: value for key, value in flatten(plain(config)).items() if not _NOT_HASHED.match(key)}
+    kept |= {} if content is None else {"data.content": content}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
 
 

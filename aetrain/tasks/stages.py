@@ -13,6 +13,7 @@ from typing import Any
 from aetrain import device
 from aetrain.config.schema.task import Train
 from aetrain.config.tree import config_hash
+from aetrain.data.card import content_sum
 from aetrain.data.split import Splits
 from aetrain.errors import AetrainError, Interrupted
 from aetrain.models import Autoencoder
@@ -75,7 +76,7 @@ class Stages:
 def done(config, folder: Path) -> dict[str, float] | None:
     """The metrics of a task that has come to its end with this configuration: it stays done."""
     found = train.result(folder)
-    if found["status"] != "done" or found.get("config_hash") != config_hash(config):
+    if found["status"] != "done" or found.get("config_hash") != config_hash(config, content_sum(config.data)):
         return None
     log.info("nothing to do: %s is done", folder)
     return found["metrics"]

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from aetrain.config import stored
-from aetrain.config.tree import flatten, plain
+from aetrain.config.tree import MAY_CHANGE, flatten, plain
+from aetrain.data.card import content_sum
 from aetrain.errors import UserError
 from aetrain.files import write_atomically
-from aetrain.resume import MAY_CHANGE
 from aetrain.version import __version__
 
 FORMAT = 1
@@ -97,6 +97,8 @@ def check_state(path: Path, state: dict[str, Any], config: Any) -> None:
     )
     if not sound:
         raise UserError(f"{path}: holds values that no run of aetrain writes; use another checkpoint")
+    if "content" in state and state["content"] != content_sum(config.data):
+        raise UserError(f"{path}: was trained on other images than data={config.data.name} holds now; start a new run")
     theirs = flatten(plain(stored.build(state["config"], str(path))))
     for key, value in flatten(plain(config)).items():
         if not MAY_CHANGE.match(key) and theirs.get(key) != value:

@@ -13,6 +13,7 @@ import torch
 
 from aetrain.config.rules import total_steps
 from aetrain.console import ProgressBar, number
+from aetrain.data.card import content_sum
 from aetrain.data.split import Splits
 from aetrain.device import Precision
 from aetrain.errors import Interrupted, RunFailed, UserError
@@ -45,6 +46,7 @@ class Training:
                  stacked: bool = False):  # fmt: skip
         self.requests, self.stacked = requests, stacked
         self.config, self.model, self.splits, self.run, self.device = config, model, splits, run, device
+        self.content = content_sum(config.data)  # of the user's own data: a resumed run must see the same
         trainer = config.trainer
         self.precision = Precision.of(config.device.precision, device)
         data = config.data

@@ -51,6 +51,7 @@ def capture(training: Training) -> dict[str, Any]:
     return {
         "config": plain(training.config),
         "facts": training.model.facts.plain(),
+        "content": training.content,
         "overrides": list(training.run.overrides),
         "position": training.run.position(),
         "machine": machine(training.device),
