@@ -10,8 +10,8 @@ train: $(VENV)/.installed          ## train the default model on MNIST; ARGS="mo
 test: $(VENV)/.installed           ## the test suite; ARGS="-k mnist" selects
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
-test-faults: $(VENV)/.installed    ## 35 SIGKILLs over all models, in about 3 minutes
-	$(BIN)/python -m pytest -s --kills=30 tests/test_faults.py
+test-faults: $(VENV)/.installed    ## 35 SIGKILLs over all models, 300 hostile folders
+	$(BIN)/python -m pytest -s --kills=30 --mutations=300 tests/test_faults.py tests/test_hostile.py
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -84,7 +84,7 @@ def test_a_signal_in_a_phase_of_training(aetrain, signalled, phase):
     with_signal = signalled(owner, name, n, counted)
     code, _, err = aetrain(*line, "hydra.run.dir=run")
     with_signal.undo()
-    assert code == 143 and err.count("\n") == 1 and "SIGTERM at step" in err and err.endswith("/run\n"), err
+    assert code == 143 and err.count("\n") == 1 and "SIGTERM at step" in err and err.endswith("resume=run\n"), err
     run, reference = aetrain.folder / "run", aetrain.folder / "reference"
     assert result(run)["status"] == "interrupted"
     assert torch.load(run / "checkpoints" / "last.pt", weights_only=True)["step"] == step
@@ -148,7 +148,7 @@ def test_a_signal_in_a_task_with_stages(aetrain, signalled, stage):
     code, _, err = aetrain(*line, "hydra.run.dir=run")
     with_signal.undo()
     run, reference = aetrain.folder / "run", aetrain.folder / "reference"
-    assert code == 143 and err.count("\n") == 1 and err.endswith("/run\n"), err
+    assert code == 143 and err.count("\n") == 1 and err.endswith("resume=run\n"), err
     assert result(run)["status"] == "interrupted"
     code, _, err = aetrain("resume=run")
     assert code == 0, err
