@@ -11,7 +11,7 @@ test: $(VENV)/.installed           ## the test suite; ARGS="-k mnist" selects
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-faults: $(VENV)/.installed    ## 35 SIGKILLs over all models, 300 hostile folders
-	$(BIN)/python -m pytest -s --kills=30 --mutations=300 tests/test_faults.py tests/test_hostile.py
+	$(BIN)/python -m pytest -s --kills=30 --mutations=300 tests/test_faults.py tests/test_hostile.py tests/sweeps/report/test_mutations.py
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -177,7 +177,7 @@ def test_a_signal_in_a_phase_of_a_stack(aetrain, signalled, phase):
     with_signal = signalled(*OF_A_STACK[phase])
     code, _, err = aetrain(*STACK, "hydra.sweep.dir=sweep")
     with_signal.undo()
-    assert code == 143 and err.count("\n") == 1 and "/sweep" in err, err
+    assert code == 143 and err.count("\n") == 1 and "resume=sweep" in err, err
     code, out, err = aetrain("resume=sweep")
     assert code == 0, err
     for one, other in zip(members(aetrain.folder / "sweep"), members(aetrain.folder / "reference"), strict=True):

@@ -98,10 +98,11 @@ def rebuilt(folder) -> None:
     assert (folder / "report.html").read_text().endswith("</html>\n")
 
 
-def test_a_thousand_mutations_end_in_a_report(folder, monkeypatch):
+def test_mutations_end_in_a_report(folder, monkeypatch, request):
+    """300 of them; 3,000 in make test-faults."""
     monkeypatch.setattr(write, "draw", lambda _: [])  # the drawing takes most of the time: see below
     monkeypatch.setattr("os.fsync", lambda _: None)
-    for seed in range(1000):
+    for seed in range(10 * request.config.getoption("--mutations")):
         mutate(folder, random.Random(seed))
         try:
             rebuilt(folder)
