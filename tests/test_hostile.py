@@ -92,6 +92,11 @@ def hostile_values(folder):
     ]  # fmt: skip
 
 
+def is_plain(path):
+    """Whether another mutation has left a file there that is the folder's own."""
+    return path.is_file() and not path.is_symlink() and path.lstat().st_nlink == 1
+
+
 def leaf(draw, tree):
     """A random node of a nested dict: (its parent, its key)."""
     parent, key = tree, draw.choice(list(tree))
@@ -102,6 +107,8 @@ def leaf(draw, tree):
 
 def in_yaml(draw, run, victim):
     path = run / "config.yaml"
+    if not is_plain(path):
+        return
     tree = yaml.safe_load(path.read_text())
     parent, key = leaf(draw, tree)
     what = draw.randrange(4)
@@ -126,7 +133,7 @@ def in_yaml(draw, run, victim):
 
 def in_json(draw, run, victim):
     path = draw.choice([run / "result.json", run.parent / "sweep.json"])
-    if not path.exists():
+    if not is_plain(path):
         return
     tree = json.loads(path.read_text())
     parent, key = leaf(draw, tree)
@@ -169,6 +176,8 @@ def words(draw, run, victim):
     lines = ["hydra.job_logging.handlers.file.filename=" + str(victim / "precious.txt"), "experiment=../../evil",
              f"+hydra.callbacks.x._target_=os.mkdir {victim}", "model=../evil", "data.root=" + str(victim)]  # fmt: skip
     path = draw.choice([run / ".hydra" / "overrides.yaml", run / ".hydra" / "hydra.yaml", run.parent / "multirun.yaml"])
+    if path.is_symlink() or path.parent.is_symlink():
+        return
     path.parent.mkdir(exist_ok=True)
     path.write_text(yaml.safe_dump({"hydra": {"overrides": {"task": lines, "hydra": lines}}, "lines": lines}))
     (run / "evil.yaml").write_text(f"hydra: {{callbacks: {{x: {{_target_: os.mkdir, path: {victim / MARK}}}}}}}\n")
@@ -177,6 +186,8 @@ def words(draw, run, victim):
 def in_checkpoint(draw, run, victim):
     path = run / "checkpoints" / draw.choice(["last.pt", "best.pt"])
     what = draw.randrange(5)
+    if not is_plain(path):
+        return
     if what == 0:
         path.write_bytes(pickle.dumps(Payload(victim)))
     elif what == 1:
