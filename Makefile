@@ -21,7 +21,7 @@ bench: $(VENV)/.installed          ## step times beside a textbook loop; ARGS="-
 
 # Reinstalled when pyproject.toml changes. The install is editable: changes of the code need none.
 $(VENV)/.installed: pyproject.toml
-	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"aetrain needs Python 3.11 to 3.13, this is {sys.version.split()[0]}: make PYTHON=python3.12 …")'
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"aetrain needs Python 3.11 to 3.13 (Hydra 1.3 does not run on 3.14 yet), this is {sys.version.split()[0]}: make PYTHON=python3.12 …")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@

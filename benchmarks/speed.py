@@ -31,13 +31,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import hydra
 import torch
 
-from aetrain import data, device, models, schema
-from aetrain.compose import check
-from aetrain.config.conf import CONF
-from aetrain.data.split import Split
+import aetrain
+from aetrain import device, models
+from aetrain.data.load import load
+from aetrain.data.split import Split, Splits
 from aetrain.evaluation.terms import evaluate
 from aetrain.training.batches import Batches
 from aetrain.training.meters import Meters
@@ -56,7 +55,7 @@ CASES = {
     "dae": ["model=dae"],
     "sparse": ["model=sparse"],
     "contractive": ["model=contractive"],
-    "vae-conv": ["model=vae", "model.arch=conv"],
+    "vae-conv": ["model=vae", "net=conv"],
 }
 
 
@@ -82,8 +81,8 @@ class Contender:
 class Ours:
     """What the training loop does between two log points, without the writing."""
 
-    def __init__(self, config, splits: data.Splits, where: torch.device):
-        self.model = models.build(config.model, splits.facts()).to(where)
+    def __init__(self, config, splits: Splits, where: torch.device):
+        self.model = models.build(config.model, config.net, splits.facts()).to(where)
         self.precision = device.Precision.of(config.device.precision, where)
         graphed = config.trainer.cuda_graph
         optimizer = build_optimizer(config.optimizer, self.model, capturable=graphed)
@@ -138,23 +137,17 @@ def synchronize(where: torch.device) -> None:
         torch.cuda.synchronize(where)
 
 
-def compose(*overrides: str):
-    schema.register()
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return check(hydra.compose("config", overrides=list(overrides)), overrides)
-
-
 def contenders(overrides: list[str], compiled: bool) -> list[Contender]:
     """What takes turns in one case."""
-    config = compose(*overrides)
+    config = aetrain.config(*overrides)
     where = device.resolve(config.device)
-    splits = data.load(config.data, where)
+    splits = load(config.data, where)
 
     def ours(*more: str) -> Ours:
-        return Ours(compose(*overrides, *more), splits, where)
+        return Ours(aetrain.config(*overrides, *more), splits, where)
 
     fp32, bf16 = ours(), ours("device.precision=bf16")
-    plain = TextbookVAE() if (config.model.name, config.model.arch) == ("vae", "mlp") else ours().model
+    plain = TextbookVAE() if (config.model.name, config.net.name) == ("vae", "mlp") else ours().model
     found = {
         "textbook": Textbook(plain, config.trainer.batch_size, where, torch.arange(len(splits.train))),
         "eager fp32": fp32,
@@ -219,9 +212,9 @@ def show(row: dict) -> str:
 
 def losses_per_epoch(epochs: int) -> list[dict]:
     """The training loss per image of each epoch, in nats, of the textbook loop and of aetrain on the same images."""
-    config = compose("model=vae", "data.val_size=0")
+    config = aetrain.config("model=vae", "data.val_size=0")
     where = device.resolve(config.device)
-    splits = data.load(config.data, where)
+    splits = load(config.data, where)
     torch.manual_seed(config.seed)
     textbook = Textbook(TextbookVAE(), config.trainer.batch_size, where, torch.arange(len(splits.train)))
     ours, found = Ours(config, splits, where), []
@@ -259,7 +252,7 @@ def main() -> None:
     for case in options.cases:
         runners = contenders(CASES[case], not options.no_compile)
         race(runners, options.rounds, options.seconds)
-        found = rows(case, runners, compose(*CASES[case]).trainer.batch_size)
+        found = rows(case, runners, aetrain.config(*CASES[case]).trainer.batch_size)
         print("\n".join(map(show, found)), flush=True)
         table += found
     table += losses_per_epoch(options.epochs)
