@@ -26,17 +26,18 @@ from aetrain.config.tree import plain, typed
 from aetrain.data.card import has_val
 from aetrain.errors import AetrainError, Interrupted, UserError
 from aetrain.hydra_parts import get_args_parser
-from aetrain.surroundings import open_closed_streams, reader_may_leave
+from aetrain.surroundings import ended_by_signals, open_closed_streams, reader_may_leave
 from aetrain.sweeps import report
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code: 0 done, 1 the run failed, 2 the user's mistake, 130 and 143
-    after SIGINT and SIGTERM. A bug raises."""
+    """Run one command line and return its exit code: 0 done, 1 the run failed, 2 the user's mistake, 130, 143
+    and 129 after SIGINT, SIGTERM and SIGHUP. A bug raises."""
     argv = list(sys.argv[1:] if argv is None else argv)
     open_closed_streams()
     try:
-        _run(argv)
+        with ended_by_signals():
+            _run(argv)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         return _report(explain(error, argv), 2)
     except AetrainError as error:

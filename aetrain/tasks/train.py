@@ -93,7 +93,7 @@ def started(config, folder: Path, overrides: list[str], splits: Splits, where: t
         training.started = began
         if config.trainer.objective_metric:
             objective(config, _every_metric(training))  # refused now, not after hours
-        out.open(state and state["position"])
+        out.open(state["position"], state["step"]) if state else out.open()
         yield training
 
 
