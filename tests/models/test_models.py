@@ -313,8 +313,8 @@ def test_masks_in_evaluation_depend_on_the_image_alone(images):
     assert len({tuple(row) for row in (whole == 0).flatten(1).tolist()}) > 0.7 * len(x)
 
 
-def test_a_mask_hides_pairs_of_pixels_as_if_drawn_for_each_image_alone(images):
-    """Of all masks of a share, each is as likely as any other: two pixels are hidden together with p · (k − 1)/(n − 1)."""
+def test_masks_are_uniform_over_the_subsets_of_pixels():
+    """Of all masks with a share of the pixels, each is as likely as any other."""
     net = build("model=dae", "model.corruption=masking", "model.corruption_level=0.5")
     x = torch.ones(1, 1, 2, 3)
     torch.manual_seed(0)
