@@ -69,3 +69,42 @@ def test_a_machine_without_slurm_is_told(aetrain):
     code, _, err = aetrain(*LINE, "model.beta=1,4", "hydra/launcher=submitit_slurm")
     assert code == 2 and err.count("\n") == 1 and "hydra/launcher=submitit_slurm: srun was not found" in err
     assert not list(aetrain.folder.iterdir())
+
+
+DIVERGING = [*SMALL, "model=ae", "model.output=identity", "optimizer=sgd", "hydra/sweeper=optuna",
+             "hydra.sweeper.n_jobs=1", "hydra.sweeper.sampler.seed=1", "hydra.sweep.dir=sweep",
+             "hydra.launcher.mode=sequential"]  # fmt: skip
+
+
+def test_a_search_outlives_a_diverged_trial_and_goes_on_from_its_storage(aetrain):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    line = ["-m", *DIVERGING, "hydra.sweeper.n_trials=4", "hydra.sweeper.storage=sqlite:///search.db",
+            "hydra.sweeper.study_name=mine", "optimizer.lr=choice(1e-4,1e25)"]  # fmt: skip
+    code, out, err = aetrain(*line)
+    assert code == 0, err
+    assert "diverged" in out and "Error executing" not in err and "alembic" not in out
+    folder = aetrain.folder / "sweep"
+    found = sorted(folder.glob("[0-9]*_*"))
+    assert ["lr=1e+25" in member.name.partition(",")[0] for member in found] == [True, False]  # one folder for each
+    assert [result(member)["status"] for member in found] == ["failed", "done"]
+    best = yaml.safe_load((folder / "optimization_results.yaml").read_text())
+    code, out, err = aetrain(*line)
+    assert code == 0 and "Using an existing study" in err and "nothing to do" in out
+    assert yaml.safe_load((folder / "optimization_results.yaml").read_text()) == best
+    assert sorted(folder.glob("[0-9]*_*")) == found
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "answer"),
+    [
+        (["optimizer.lr=choice(1e24,1e25)"], 1, "no trial of the search came to its end"),
+        (["hydra.sweeper.storage=sqlite:////no/such/x.db", "optimizer.lr=choice(1,2)"], 2, "unable to open"),
+        (["hydra.sweeper.storage=search", "optimizer.lr=choice(1,2)"], 2, "sqlite:///search.db"),
+        (["hydra.sweeper.storage=nosuch://search", "optimizer.lr=choice(1,2)"], 2, "sqlite:///search.db"),
+    ],
+)
+def test_a_search_that_comes_to_nothing_says_so_in_one_line(aetrain, words, code, answer):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    ended, _, err = aetrain("-m", *DIVERGING, "hydra.sweeper.n_trials=2", *words)
+    last = err.splitlines()[-1]
+    assert ended == code and last.startswith("aetrain: error: ") and answer in last
