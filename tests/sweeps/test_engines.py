@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.conftest import SMALL
+from tests.sweeps.test_identity import begin_again
 from tests.sweeps.test_launcher import members, traits
 from tests.test_resume import result
 
@@ -16,10 +17,10 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries themselves
 
 @pytest.mark.parametrize(
     "engine",
-    [["joblib", "hydra.launcher.n_jobs=2", "model.beta=1"], ["submitit_local", "model.beta=4"]],
+    [["joblib", "hydra.launcher.n_jobs=2", "model.beta=1,2"], ["submitit_local", "model.beta=4,2"]],
     ids=lambda engine: engine[0],
 )
-def test_another_launcher_leaves_the_same_on_disk(aetrain, engine):
+def test_another_launcher_leaves_the_same_on_disk_and_resumes_it(aetrain, engine):
     pytest.importorskip(f"hydra_plugins.hydra_{engine[0].partition('_')[0]}_launcher")
     launcher, *keys, values = engine
     code, _, err = aetrain(*LINE, values, f"hydra/launcher={launcher}", *keys, "hydra.sweep.dir=engine")
@@ -28,8 +29,14 @@ def test_another_launcher_leaves_the_same_on_disk(aetrain, engine):
     for one, other in zip(members(aetrain.folder / "engine"), members(aetrain.folder / "ours"), strict=True):
         assert one.name == other.name and traits(one) == traits(other)
         assert result(one)["metrics"] == result(other)["metrics"]
+    before = {member: result(member) for member in members(aetrain.folder / "engine")}
+    begin_again(before)
+    code, _, err = aetrain("resume=engine", f"hydra/launcher={launcher}")
+    assert code == 0, err
+    assert {path.parent: result(path.parent) for path in (aetrain.folder / "engine").rglob("result.json")} == before
     report = json.loads((aetrain.folder / "engine" / "report.json").read_text())
-    assert {member["status"] for member in report["members"]} == {"done"}
+    assert [member["status"] for member in report["members"]] == ["done"] * 2
+    assert report["swept"] == {"model.beta": sorted(map(int, values.partition("=")[2].split(",")))}
 
 
 def test_optuna_minimises_the_objective_metric(aetrain):
