@@ -11,21 +11,30 @@ import socket
 import time
 from pathlib import Path
 
-from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+PREFIX = "events.out.tfevents."
+
 
 class EventFile:
-    """Appends to the folder's event file, or starts one."""
+    """A new event file in the folder, which readers take up after those that are there.
 
-    def __init__(self, folder: Path):
-        existing = sorted(folder.glob("events.out.tfevents.*"))
-        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
-        self._file = open(existing[-1] if existing else folder / name, "ab")  # noqa: SIM115
+    A resumed run does not append to the file that it cut off: a TensorBoard that has read on beyond the cut waits there
+    for more, and shows nothing of what comes before (tensorboard#4055). In a file of its own, which begins by saying at
+    which step the run goes on, it is shown, and what the cut took away is dropped."""
+
+    def __init__(self, folder: Path, step: int = 0):
+        """step: those made before."""
+        last = max((_second(path) for path in folder.glob(PREFIX + "*")), default=-1)
+        second = max(int(time.time()), last + 1)  # readers go by the name
+        self._file = open(folder / f"{PREFIX}{second:010d}.{socket.gethostname()}.{os.getpid()}", "xb")  # noqa: SIM115
         self._records = RecordWriter(self._file)
-        if not existing:
-            self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        if step:
+            start = SessionLog(status=SessionLog.START)
+            self._write(Event(wall_time=time.time(), step=step + 1, session_log=start))
 
     def add(self, summary: Summary, step: int) -> None:
         self._write(Event(wall_time=time.time(), step=step, summary=summary))
@@ -36,3 +45,9 @@ class EventFile:
     def _write(self, event: Event) -> None:
         self._records.write(event.SerializeToString())
         self._file.flush()
+
+
+def _second(path: Path) -> int:
+    """That in an event file's name; -1 in a name of another form."""
+    digits = path.name.removeprefix(PREFIX).partition(".")[0]
+    return int(digits) if digits.isdecimal() and len(digits) <= 10 else -1

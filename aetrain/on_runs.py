@@ -24,7 +24,8 @@ from aetrain.config.tables import ON_RUNS, TASKS
 from aetrain.config.typos import leaves
 from aetrain.config.words import closest
 from aetrain.errors import UserError
-from aetrain.runs import Trained, place, trained
+from aetrain.latest import named, path_of
+from aetrain.runs import Trained, trained
 from aetrain.sweeps.report.read import is_run
 from aetrain.tasks.asked import Asked, Outcome
 
@@ -97,12 +98,12 @@ def _request(words: Sequence[str], config_dir: str | None, config_name: str | No
     keys = given_keys(rest)
     return Request(
         task=config.task,
-        path=place(paths["run"][-1]),
+        path=named("run", paths["run"][-1]),
         images=config.data if other else None,
         given=frozenset(keys),
         further=further,
         seed=config.seed if "seed" in keys else None,
-        out=place(paths["out"][-1]) if paths["out"] else None,
+        out=path_of("out", paths["out"][-1]) if paths["out"] else None,
     )
 
 

@@ -22,7 +22,7 @@ from aetrain.config.schema import Config
 from aetrain.config.tables import GROUPS
 from aetrain.config.tree import MAY_CHANGE, flatten, plain
 from aetrain.errors import UserError
-from aetrain.runs import place
+from aetrain.latest import named
 from aetrain.sweeps import members
 from aetrain.sweeps.members import Sweep
 
@@ -46,7 +46,7 @@ def arguments(overrides: Sequence[str]) -> Resumed | None:
     folders = [o.partition("=")[2] for o in overrides if o.startswith("resume=")]
     if not folders:
         return None
-    folder, further = place(folders[-1]), [o for o in overrides if not o.startswith("resume=")]
+    folder, further = named("resume", folders[-1]), [o for o in overrides if not o.startswith("resume=")]
     if folder.suffix == ".pt" or folder.name == "checkpoints":
         run = folder.parent if folder.name == "checkpoints" else folder.parent.parent
         raise UserError(f"resume={folder}: give the run's folder, resume={run}")

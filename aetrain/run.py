@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
@@ -17,6 +16,7 @@ from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from torch import Tensor
 from torch.utils.tensorboard import summary as summaries
 
+from aetrain import locks
 from aetrain.config.tree import config_hash, flatten, plain
 from aetrain.data.card import content_sum
 from aetrain.errors import UserError
@@ -41,9 +41,10 @@ class Run:
         self._metrics: Any = None
         self._events: EventFile | None = None
 
-    def open(self, position: Mapping[str, int] | None = None) -> Run:
-        """Begin to write. position: of `position()` at the checkpoint from which a run goes on; what was appended after
-        it is cut off. Without one nothing of an earlier attempt that came to no checkpoint is kept.
+    def open(self, position: Mapping[str, int] | None = None, step: int = 0) -> Run:
+        """Begin to write. position: of `position()` at the checkpoint from which a run goes on, after `step` steps;
+        what was appended after it is cut off. Without one nothing of an earlier attempt that came to no checkpoint is
+        kept.
 
         Raises a UserError where a run with a checkpoint would be overwritten."""
         folder = self.folder
@@ -60,7 +61,7 @@ class Run:
             (folder / "result.json").unlink(missing_ok=True)
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(self.config))).encode())
         self._metrics = open(folder / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
-        self._events = EventFile(folder)
+        self._events = EventFile(folder, step)
         return self
 
     def __enter__(self) -> Run:
@@ -147,18 +148,16 @@ def _histogram(values: Tensor) -> HistogramProto:
 
 
 def _lock(folder: Path):
-    """The folder's lock, held as long as the file is open; the system releases it when the process dies."""
+    """The folder's lock, held as long as the file is open."""
     folder.mkdir(parents=True, exist_ok=True)
     file = open(folder / ".lock", "a+", encoding="utf-8")  # noqa: SIM115
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not locks.take(file.fileno(), str(folder)):
         file.seek(0)
         owner = file.read().strip()
         file.close()
         raise UserError(
             f"{folder}: process {owner or '?'} is writing there; wait for it, stop it, or give another hydra.run.dir=…"
-        ) from error
+        )
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()

@@ -1,4 +1,4 @@
-"""What `run=` and `resume=` name: the folder of a run, a checkpoint in one, a sweep. Imports no torch.
+"""What `run=` names: the folder of a run, or a checkpoint in one. Imports no torch.
 
 The folder may be someone else's: what it holds is read as data (config/stored.py)."""
 
@@ -12,14 +12,6 @@ from aetrain.config.schema import Config
 from aetrain.errors import UserError
 
 WANTED = "give a run's folder, such as outputs/vae/<time>, or a checkpoint in it"
-
-
-def place(word: str) -> Path:
-    """The path that a word of the command line names. ~ is the home folder. Raises a UserError."""
-    try:
-        return Path(word.strip("'\"")).expanduser()
-    except RuntimeError as error:
-        raise UserError(f"{word}: there is no such user's home folder") from error
 
 
 @dataclass(frozen=True)

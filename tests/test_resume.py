@@ -443,3 +443,31 @@ def test_signals_are_left_alone_outside_the_main_thread():
     thread.start()
     thread.join()
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_tensorboard_that_is_open_shows_a_resumed_run(tmp_path):
+    """It has read on beyond the checkpoint at which the run goes on (tensorboard#4055)."""
+    from aetrain.run import Run
+    from tests.conftest import compose
+
+    config = compose()
+    with Run(tmp_path, config, []).open() as run:
+        run.log(1, 0.1, {"train/loss": 1.0})
+        run.log(2, 0.2, {"train/loss": 2.0})
+        position = run.position()
+        for step in range(3, 60):
+            run.log(step, 0.3, {"train/loss": 1000.0})
+    board = read_events(tmp_path)
+    assert len(board.Scalars("train/loss")) == 59
+
+    with Run(tmp_path, config, []).open(position, step=2) as run:
+        run.log(3, 0.3, {"train/loss": 3.0})
+        board.Reload()
+        assert [(e.step, e.value) for e in board.Scalars("train/loss")] == [(1, 1), (2, 2), (3, 3)]
+        again = run.position()
+        run.log(4, 0.3, {"train/loss": 1000.0})
+    with Run(tmp_path, config, []).open(again, step=3) as run:
+        run.log(4, 0.4, {"train/loss": 4.0})
+    for reader in (board, read_events(tmp_path)):
+        reader.Reload()
+        assert [(e.step, e.value) for e in reader.Scalars("train/loss")] == [(step, step) for step in (1, 2, 3, 4)]

@@ -7,7 +7,6 @@ config.yaml. Imports no torch.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from aetrain import locks
 from aetrain.config import stored
 from aetrain.config.schema import Config
 from aetrain.config.tree import identity, plain
@@ -151,7 +151,7 @@ def add(folder: Path, members: Sequence[Member], launch: Mapping[str, Any]) -> N
 def _turn(folder: Path) -> Iterator[None]:
     lock = os.open(folder / ".sweep.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        locks.wait_for(lock)
         yield
     finally:
         os.close(lock)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import stat
@@ -12,11 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from aetrain import locks
 from aetrain.errors import UserError
 
 WRITTEN = ("report.html", "report.csv", "report.json")
 HALF_WRITTEN = re.compile(r"\.(report\.(html|csv|json)|[\w.-]+\.png)\.\d+\.tmp")
-NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)  # of a file system that has none
 
 
 def is_folder(path: Path) -> bool:
@@ -76,14 +75,10 @@ def tail(path: Path, size: int) -> bytes | None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock that a run keeps as long as it writes. It is taken shared, and given back at
-    once. Its content, a process number, says nothing: containers and other hosts reuse them."""
+    """Whether a process holds the lock that a run keeps as long as it writes. Its content, a process number, says
+    nothing: containers and other hosts reuse them."""
     with suppress(OSError, ValueError), opened(path) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        fcntl.flock(file, fcntl.LOCK_UN)
+        return locks.is_held(file.fileno())
     return False
 
 
@@ -94,11 +89,7 @@ def turn(sweep: Path) -> Iterator[None]:
     _check(path, is_file)
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
+        locks.wait_for(lock)
         yield
     finally:
         os.close(lock)

@@ -10,7 +10,7 @@ from typing import Any
 
 from aetrain.errors import UserError
 from aetrain.files import write_atomically, write_json
-from aetrain.runs import place
+from aetrain.latest import named
 from aetrain.sweeps.report import disk
 from aetrain.sweeps.report.analysis import Sweep, analyse
 from aetrain.sweeps.report.data import as_csv, as_data
@@ -34,7 +34,7 @@ def command(overrides: Sequence[str], multirun: bool = False) -> None:
         raise UserError(f"{rest[0]}: task=report takes run=<folder> and nothing else")
     if not folders or not folders[-1]:
         raise UserError("task=report: of which runs? Give run=outputs/sweeps/<time> or another folder of runs")
-    print(*make(place(folders[-1])), sep="\n")
+    print(*make(named("run", folders[-1], sweeps=True)), sep="\n")
 
 
 def make(folder: Path) -> list[Path]:
