@@ -104,6 +104,8 @@ def check_name(folder: Any) -> None:
     parts = PurePosixPath(folder).parts if isinstance(folder, str) and folder.isprintable() else ()
     if not parts or folder.startswith("/") or ".." in parts or parts == (".",) or len(folder) > 1000:
         raise ValueError(f"{str(folder)[:40]!r} is no folder inside the sweep's")
+    if any(len(os.fsencode(part)) > 255 for part in parts):
+        raise ValueError("a name of more than 255 bytes, which no file system takes")
 
 
 def _launch(content: Any) -> dict[str, str | int | float]:

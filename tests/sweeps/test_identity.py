@@ -111,7 +111,7 @@ def test_another_tools_folder_keeps_the_sweep_from_starting(aetrain):
     assert theirs.read_text() == "theirs" and not (aetrain.folder / "sweep" / "0_x").exists()
 
 
-@pytest.mark.parametrize("subdir", ["same", "../out", "/tmp/out"])
+@pytest.mark.parametrize("subdir", ["same", "../out", "/tmp/out", "n" * 256])
 def test_a_subdir_that_is_no_place_of_a_members_own_is_refused(aetrain, subdir):
     code, _, err = aetrain(*LINE, "seed=0,1", f"hydra.sweep.subdir={subdir}")
     assert code == 2 and err.count("\n") == 1 and "hydra.sweep.subdir" in err
