@@ -21,7 +21,7 @@ def scatter(points: NDArray, labels: NDArray, classes: Sequence[str], title: str
     """A PNG. points: (N, 2); labels: (N,), drawn in grey where there are none; classes: names by label; axes: what the
     two directions are."""
     figure, ax = figure_of(7.5, 6)
-    size = float(np.clip(3e4 / max(len(points), 1), 2, 30))
+    size = float(np.clip(3e4 / max(len(points), 1), 4, 30))
     found = [int(label) for label in np.unique(labels) if label != UNLABELLED]
     shown = {"s": size, "linewidths": 0, "alpha": 0.7, "rasterized": True}
     order = np.random.default_rng(0).permutation(len(points))  # else the last class would cover the others

@@ -15,16 +15,14 @@ from aetrain.exporting.networks import Decoder, Encoder, examples
 from tests.conftest import PYTHON, build
 
 COLOUR = (3, 9, 14)  # sides that convolutions pad and crop
-USUAL = [
-    ("beta_vae", "conv", (), COLOUR),
-    ("sparse", "mlp", ("model.penalty=topk", "model.k=3", "model.latent_dim=12"), COLOUR),
-]
+USUAL = [("beta_vae", "conv", (), COLOUR)]
 EVERY = [(model, net, (), COLOUR) for model in sorted(MODELS) for net in sorted(NETS)]
 EVERY += [
+    ("sparse", "mlp", ("model.penalty=topk", "model.k=3", "model.latent_dim=12"), COLOUR),
     ("contractive", "linear", ("model.tied=true",), COLOUR),
     ("ae", "mlp", ("model.likelihood=gaussian",), (1, 1, 2)),
+    ("vae", "mlp", ("model.likelihood=continuous_bernoulli",), COLOUR),
 ]
-EVERY += [("vae", "mlp", ("model.likelihood=continuous_bernoulli",), COLOUR)]
 
 RUN = """
 import sys
