@@ -22,12 +22,18 @@ from aetrain.config.schema.model.dae import DAE
 from aetrain.config.schema.model.iwae import IWAE
 from aetrain.config.schema.model.sparse import Sparse
 from aetrain.config.schema.model.vae import VAE
+from aetrain.config.schema.task.anomaly import Anomaly
 from aetrain.config.schema.task.base import OnRun
 from aetrain.config.schema.task.classify import ClassifyTask
+from aetrain.config.schema.task.denoise import Denoise
+from aetrain.config.schema.task.embed import Embed
 from aetrain.config.schema.task.evaluate import Evaluate
+from aetrain.config.schema.task.export import Export
+from aetrain.config.schema.task.inpaint import Inpaint
 from aetrain.config.schema.task.linear import LinearTask
 from aetrain.config.schema.task.reconstruct import Reconstruct
 from aetrain.config.schema.task.report import Report
+from aetrain.config.schema.task.retrieve import Retrieve
 from aetrain.config.schema.task.train import Train
 from aetrain.config.schema.trainer import Trainer
 from aetrain.errors import UserError
@@ -124,6 +130,12 @@ TASKS: dict[str, type] = {
     "report": Report,
     "evaluate": Evaluate,
     "reconstruct": Reconstruct,
+    "embed": Embed,
+    "retrieve": Retrieve,
+    "denoise": Denoise,
+    "inpaint": Inpaint,
+    "anomaly": Anomaly,
+    "export": Export,
 }
 ON_RUNS: dict[str, type[OnRun]] = {name: cls for name, cls in TASKS.items() if issubclass(cls, OnRun)}
 DEVICES = dict.fromkeys(("auto", "cpu", "cuda"), Device)
