@@ -1,5 +1,5 @@
-"""Decompositions of large matrices, in a process of their own: in this one, a library call of minutes would keep signals
-waiting until its end."""
+"""Decompositions of large matrices, in a process of their own: in this one, a library call of minutes would keep
+signals waiting until its end."""
 
 from __future__ import annotations
 
