@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import logging
+import hashlib
 import math
-from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from aetrain.config.schema.data import Data
 from aetrain.config.tables import SETS
+from aetrain.data.binarize import draw
 from aetrain.data.card import Card, card, kept_labels, sizes
-from aetrain.data.lazy import Lazy, Stored
-from aetrain.data.memory import available
+from aetrain.data.lazy import Bits, Lazy, Stored
+from aetrain.data.memory import is_resident
 from aetrain.data.split import Split, Splits
 from aetrain.errors import UserError
 from aetrain.noise import mix
 
-log = logging.getLogger(__name__)
+CPU = torch.device("cpu")
 
 
 def load(config: Data, device: torch.device) -> Splits:
@@ -28,53 +29,52 @@ def load(config: Data, device: torch.device) -> Splits:
     The held-out images are the same for every seed, so that runs over seeds share their splits.
     """
     source = import_module(SETS.module(config.name))
-    parts = source.load(config)  # {"train": Split, and "val" and "test" where the data have them}
+    parts = {name: _lazy(part) for name, part in source.load(config).items()}  # train, and val and test where there are
+    known = card(config)
     if config.classes is not None:
         parts = _of_classes(parts, config, source.card(config))
-    known = card(config)
-    keeps = _is_resident(config, known, device)
+    rows = _rows(parts, config, known)
+    is_computed = not isinstance(parts["train"].source, Stored | Bits)
+    if is_computed and not known.binary and config.binarization in ("static", "dynamic"):
+        raise UserError(
+            f"data.binarization={config.binarization}: the images of data={config.name} are computed anew each time, and "
+            "nothing that is drawn is kept; data.binarization=threshold needs no room"
+        )
+    size = known.bytes_per_value * math.prod(known.image_shape) * sum(len(index) for _, index in rows.values())
+    keeps = not is_computed and is_resident(config.resident, size, device)
     splits = {}
+    for name, (part, index) in rows.items():
+        # A set that is binarized anew for every batch is so in training alone: a split that changed with every
+        # evaluation would be none.
+        how = "static" if config.binarization == "dynamic" and name != "train" else config.binarization
+        chosen = parts[part].take(index)
+        if how == "threshold":
+            chosen = chosen.thresholded()
+        elif how == "static" and not known.binary:
+            chosen = Lazy(Bits(draw(parts[part], part, index), chosen, CPU), torch.arange(len(index)))
+        splits[name] = (chosen.held() if keeps else chosen).to(device)
+    return Splits(
+        **splits, n_classes=known.n_classes, binary=known.binary or config.binarization != "none",
+        factors=known.factors, classes=known.classes, scale=known.scale, mean_at=_mean_at(source, config, rows["train"]),
+    )  # fmt: skip
+
+
+def _lazy(part: Split | Lazy) -> Lazy:
+    return part if isinstance(part, Lazy) else Lazy(Stored(part, CPU), torch.arange(len(part)))
+
+
+def _rows(parts: dict[str, Lazy], config: Data, known: Card) -> dict[str, tuple[str, Tensor]]:
+    """Split -> (part of the data, rows of it that are in the split, in its order)."""
+    rows = {}
     for name, (part, index) in held_out(parts, config).items():
         if known.is_sorted:
             order = torch.randperm(len(index), generator=torch.Generator().manual_seed(mix("order", name)))
             index = index[order]
-        whole, index = parts[part], index[: config.limit]
-        # A set that is binarized anew for every batch is so in training alone: a split that changed with every
-        # evaluation would be none.
-        how = "static" if config.binarization == "dynamic" and name != "train" else config.binarization
-        if isinstance(whole, Lazy):
-            splits[name] = whole.take(index).to(device)
-        elif keeps:
-            splits[name] = _binarized(whole.take(index), how, part, index, len(whole)).to(device)
-        else:
-            splits[name] = Lazy(Stored(whole, device), index, threshold=how == "threshold")
-    binary = known.binary or config.binarization != "none"
-    return Splits(**splits, n_classes=known.n_classes, binary=binary, factors=known.factors, classes=known.classes)
+        rows[name] = part, index[: config.limit]
+    return rows
 
 
-SHARE_OF_MEMORY = 0.5  # of what is free, that images may take
-
-
-def _is_resident(config: Data, known: Card, device: torch.device) -> bool:
-    """Whether the images are to be held on the device. Raises a UserError for what needs that and cannot have it."""
-    size = (
-        known.bytes_per_value * math.prod(known.image_shape) * sum(s or 0 for s in (known.train, known.val, known.test))
-    )
-    if config.limit is not None:
-        size = min(size, 3 * config.limit * known.bytes_per_value * math.prod(known.image_shape))
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available()
-    keeps = size <= SHARE_OF_MEMORY * free if config.resident == "auto" else config.resident
-    if not keeps and not known.binary and config.binarization in ("static", "dynamic"):
-        raise UserError(
-            f"data.binarization={config.binarization}: keeps what it draws, which takes data.resident=true; "
-            "data.binarization=threshold needs no room"
-        )
-    if not keeps and config.resident == "auto":
-        log.info("%.1f GB of images do not fit into half of the free memory: read while training", size / 1e9)
-    return keeps
-
-
-def _of_classes(parts: dict[str, Split], config: Data, whole: Card) -> dict[str, Split]:
+def _of_classes(parts: dict[str, Lazy], config: Data, whole: Card) -> dict[str, Lazy]:
     table = torch.full((len(whole.classes),), -1)
     kept = kept_labels(whole, config)
     table[kept] = torch.arange(len(kept))
@@ -83,7 +83,7 @@ def _of_classes(parts: dict[str, Split], config: Data, whole: Card) -> dict[str,
     }
 
 
-def held_out(parts: dict[str, Split], config: Data) -> dict[str, tuple[str, Tensor]]:
+def held_out(parts: dict[str, Lazy], config: Data) -> dict[str, tuple[str, Tensor]]:
     """Split -> (part of the data, rows of it), in the part's own order."""
     wanted, n = sizes(config), len(parts["train"])
     role = torch.zeros(n, dtype=torch.uint8)
@@ -104,15 +104,11 @@ def held_out(parts: dict[str, Split], config: Data) -> dict[str, tuple[str, Tens
 _WORDS = {"val": "validation", "test": "test"}
 
 
-def _binarized(split: Split, how: str, part: str, rows: Tensor, total: int) -> Split:
-    """uint8 images of 0 and 255, floats of 0 and 1. Drawn once, an image's pixels depend on its place in its part of
-    the data alone, not on the other images that are kept."""
-    images, white = split.images, 1 if split.images.is_floating_point() else 255
-    if how == "threshold":
-        return replace(split, images=(images >= (0.5 if white == 1 else 128)).to(images.dtype) * white)
-    if how != "static":
-        return split
-    generator = torch.Generator().manual_seed(mix("static binarization", part))
-    shape = (total, *images.shape[1:])
-    noise = torch.rand(shape, generator=generator).index_select(0, rows)
-    return replace(split, images=(noise < images / white).to(images.dtype) * white)
+def _mean_at(source: object, config: Data, train: tuple[str, Tensor]) -> Path | None:
+    """Where the mean of these training images is kept, for a source that keeps what it decodes."""
+    if not hasattr(source, "place"):
+        return None
+    part, index = train
+    about = hashlib.blake2b(f"{part} {config.classes} {config.binarization}".encode(), digest_size=8)
+    about.update(index.numpy().tobytes())
+    return source.place(config) / f"mean-{about.hexdigest()}"

@@ -25,7 +25,7 @@ def card(config: Patches) -> Card:
     n = _sizes(config)
     shape = (config.channels, config.size, config.size)
     return Card(shape, n["train"], n["test"], n_classes=0, val=n["val"],
-                bytes_per_value=1 if config.contrast == "raw" else 4)  # fmt: skip
+                bytes_per_value=1 if config.contrast == "raw" else 4, scale=255.0 if config.contrast == "raw" else 1.0)  # fmt: skip
 
 
 def _sizes(config: Patches) -> dict[str, int]:
