@@ -18,14 +18,14 @@ AT_ONCE = 1 << 22  # pixels
 
 
 def draw(whole: Lazy, part: str, rows: Tensor) -> np.ndarray:
-    """The pixels of `rows`, (n,), of a part of the data, drawn: (n, ceil(C·H·W / 8)), eight to a byte. What is drawn for
-    an image depends on its place in the part alone, not on the others of `rows`."""
+    """The pixels of `rows`, (n,), of a part of the data: (n, ceil(C·H·W / 8)), eight to a byte. What is drawn for an
+    image depends on its place in the part alone, not on the others of `rows`."""
     pixels = math.prod(whole.image_shape)
     size = len(rows) * -(-pixels // 8)
     if size > available():
         raise UserError(
-            f"data.binarization=static: {len(rows):,} images of {pixels:,} pixels, drawn once, take {size / 1e9:,.1f} GB of "
-            "memory, and there is less; data.binarization=threshold needs no room"
+            f"data.binarization=static: {len(rows):,} images of {pixels:,} pixels, drawn once, take "
+            f"{size / 1e9:,.1f} GB of memory, and there is less; data.binarization=threshold needs no room"
         )
     bits = np.empty((len(rows), -(-pixels // 8)), np.uint8)
     generator = torch.Generator().manual_seed(mix("static binarization", part))

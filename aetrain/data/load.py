@@ -37,8 +37,8 @@ def load(config: Data, device: torch.device) -> Splits:
     is_computed = not isinstance(parts["train"].source, Stored | Bits)
     if is_computed and not known.binary and config.binarization in ("static", "dynamic"):
         raise UserError(
-            f"data.binarization={config.binarization}: the images of data={config.name} are computed anew each time, and "
-            "nothing that is drawn is kept; data.binarization=threshold needs no room"
+            f"data.binarization={config.binarization}: the images of data={config.name} are computed anew each time, "
+            "and nothing that is drawn is kept; data.binarization=threshold needs no room"
         )
     size = known.bytes_per_value * math.prod(known.image_shape) * sum(len(index) for _, index in rows.values())
     keeps = not is_computed and is_resident(config.resident, size, device)
@@ -53,10 +53,9 @@ def load(config: Data, device: torch.device) -> Splits:
         elif how == "static" and not known.binary:
             chosen = Lazy(Bits(draw(parts[part], part, index), chosen, CPU), torch.arange(len(index)))
         splits[name] = (chosen.held() if keeps else chosen).to(device)
-    return Splits(
-        **splits, n_classes=known.n_classes, binary=known.binary or config.binarization != "none",
-        factors=known.factors, classes=known.classes, scale=known.scale, mean_at=_mean_at(source, config, rows["train"]),
-    )  # fmt: skip
+    binary, mean_at = known.binary or config.binarization != "none", _mean_at(source, config, rows["train"])
+    return Splits(**splits, n_classes=known.n_classes, binary=binary, factors=known.factors, classes=known.classes,
+                  scale=known.scale, mean_at=mean_at)  # fmt: skip
 
 
 def _lazy(part: Split | Lazy) -> Lazy:

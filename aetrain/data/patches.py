@@ -24,8 +24,8 @@ FLAT = 10 / 255  # added to a standard deviation: a patch of sky stays a patch o
 def card(config: Patches) -> Card:
     n = _sizes(config)
     shape = (config.channels, config.size, config.size)
-    return Card(shape, n["train"], n["test"], n_classes=0, val=n["val"],
-                bytes_per_value=1 if config.contrast == "raw" else 4, scale=255.0 if config.contrast == "raw" else 1.0)  # fmt: skip
+    bytes_per_value, scale = (1, 255.0) if config.contrast == "raw" else (4, 1.0)
+    return Card(shape, n["train"], n["test"], n_classes=0, val=n["val"], bytes_per_value=bytes_per_value, scale=scale)
 
 
 def _sizes(config: Patches) -> dict[str, int]:
