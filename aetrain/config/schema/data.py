@@ -57,6 +57,11 @@ class Vision(Data):
 
 
 @dataclass
+class CelebA(Vision):
+    """202,599 faces, cropped and reduced to 64x64, in colour; torchvision finds and checks its files."""
+
+
+@dataclass
 class Unsplit(Data):
     """The keys of data that may come without a test split of their own."""
 
