@@ -80,6 +80,6 @@ def opened(name: str, cls: str, root: Path, folder: str, files: str, **options: 
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(
             f"data={name}: torchvision finds no whole set in {root / folder} and cannot download it ({reason}); put "
-            f"{files} there, as torchvision.datasets.{cls}(root, download=True) makes them where there is a network, or "
-            "give another data.root=…"
+            f"{files} there, as torchvision.datasets.{cls}(root, download=True) makes them where there is a network, "
+            "or give another data.root=…"
         ) from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from aetrain.data.split import Splits
@@ -22,6 +23,7 @@ from aetrain.pictures.traversals import traversals
 
 ROWS = COLUMNS = 8
 GAP = 2  # pixels between images
+TILES = "tiles"  # the PNG's text that says rows x columns, for whoever cuts a grid up again
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ def grid(name: str, images: Tensor) -> Grid:
     tiles = F.pad(pixels, (0, GAP, 0, GAP), value=128).permute(2, 0, 3, 1, 4)  # (C, rows, H + gap, columns, W + gap)
     canvas = F.pad(tiles.flatten(3, 4).flatten(1, 2), (GAP, 0, GAP, 0), value=128)
     canvas = canvas.permute(1, 2, 0).squeeze(2).cpu()  # (H, W) or (H, W, C)
-    buffer = io.BytesIO()
-    Image.fromarray(canvas.numpy()).save(buffer, "PNG", compress_level=3)  # half the time of 6, a tenth more bytes
+    layout, buffer = PngInfo(), io.BytesIO()
+    layout.add_text(TILES, f"{images.shape[0]}x{images.shape[1]}")
+    # At level 3 half the time of 6, a tenth more bytes.
+    Image.fromarray(canvas.numpy()).save(buffer, "PNG", compress_level=3, pnginfo=layout)
     return Grid(name, buffer.getvalue(), canvas.shape[0], canvas.shape[1], channels)
