@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
@@ -20,23 +19,23 @@ from aetrain.arguments import Arguments, parse
 from aetrain.compose import check, check_typed, composed, digested, given_keys, hydra_with, without_hydra
 from aetrain.config.command import check_words
 from aetrain.config.explain import explain
-from aetrain.config.rules import check_metric
 from aetrain.config.tables import TASKS
 from aetrain.config.tree import plain, typed
-from aetrain.data.card import has_val
 from aetrain.errors import AetrainError, Interrupted, UserError
 from aetrain.hydra_parts import get_args_parser
-from aetrain.surroundings import open_closed_streams, reader_may_leave
+from aetrain.surroundings import ended_by_signals, open_closed_streams, reader_may_leave
 from aetrain.sweeps import report
+from aetrain.sweeps.launch import search
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code: 0 done, 1 the run failed, 2 the user's mistake, 130 and 143
-    after SIGINT and SIGTERM. A bug raises."""
+    """Run one command line and return its exit code: 0 done, 1 the run failed, 2 the user's mistake, 130, 143
+    and 129 after SIGINT, SIGTERM and SIGHUP. A bug raises."""
     argv = list(sys.argv[1:] if argv is None else argv)
     open_closed_streams()
     try:
-        _run(argv)
+        with ended_by_signals():
+            _run(argv)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         return _report(explain(error, argv), 2)
     except AetrainError as error:
@@ -131,35 +130,19 @@ def _sweep(args: Arguments, resumed: resume.Resumed | None) -> None:
             "hydra/launcher=submitit_slurm: srun was not found, so SLURM is not here; start it on the cluster, or "
             "try it with hydra/launcher=submitit_local"
         )
-    job = jobs.Job(swept=tuple(swept_keys(overrides)))
+    job = jobs.Job(swept=tuple(search.swept_keys(overrides)))
     if resumed:
         job.members = {member.folder: member for member in resumed.sweep.members}
         job.swept = tuple(jobs.swept_keys([member.overrides for member in resumed.sweep.members]))
     else:
-        _check_search(args)
-    if "hydra/sweeper=optuna" in overrides and not any("max_failure_rate" in word for word in overrides):
-        overrides.append("hydra.sweeper.max_failure_rate=1")  # a trial that diverges is a result of the search
-    with hydra_with(args.config_dir) as hydra, digested([args.config_dir or "", *overrides], lambda: not job.started):
+        search.check_search(args)
+        overrides = search.as_launched(overrides)
+    with (
+        hydra_with(args.config_dir) as hydra,
+        digested([args.config_dir or "", *overrides], lambda: not job.started),
+        search.explained(job),
+    ):
         hydra.multirun(config_name=args.config_name or "config", task_function=job, overrides=overrides)
-
-
-def _check_search(args: Arguments) -> None:
-    """For a sweeper other than ours, which starts trials without checking them: what can be said before the first."""
-    foreign = [o for o in args.overrides if o.startswith("hydra/sweeper=") and not o.endswith(("=aetrain", "=basic"))]
-    swept = swept_keys(args.overrides)
-    if not foreign or not all("." in key for key in swept):  # groups decide which keys there are
-        return
-    fixed = [override for override in args.overrides if given_keys([override])[0] not in swept]
-    tree = check(composed(fixed, args.config_dir, args.config_name)[0], fixed)
-    check_metric(tree, swept)
-    if not has_val(tree.data):
-        raise UserError(f"{foreign[0]}: chooses by the validation images, and data.val_size=0 leaves none")
-
-
-def swept_keys(overrides: Sequence[str]) -> list[str]:
-    """The keys of those overrides that have more than one value: a list of them, an interval, a choice, …"""
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    return [override.key_or_group for override in parsed if override.is_sweep_override()]
 
 
 def _show(args: Arguments) -> None:

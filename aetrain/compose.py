@@ -33,6 +33,14 @@ from aetrain.errors import UserError
 from aetrain.hydra_parts import Callbacks, Hydra, create_config_search_path
 
 
+def _by(key: Any, table: DictConfig) -> Any:
+    """In conf/: the default that suits another value. Of a value that there is not, the checks have more to say."""
+    return table.get(key, next(iter(table.values())))
+
+
+OmegaConf.register_new_resolver("aetrain.by", _by, replace=True)
+
+
 @functools.cache  # once per process
 def register() -> None:
     """Under hydra/schema/ so that --help does not list them as options."""

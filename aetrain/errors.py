@@ -3,6 +3,10 @@
 Anything else that is raised is a bug and shows a traceback.
 """
 
+import signal
+
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}  # of what a signal ends
+
 
 class AetrainError(Exception):
     """Reported as one line on stderr, without a traceback."""

@@ -27,7 +27,7 @@ from aetrain.sweeps.members import Member
 # Folder names of a search's trials, whose sweeper names none: see conf/config.yaml. Here, because every process that
 # runs one imports this module.
 OmegaConf.register_new_resolver(
-    "aetrain.member", lambda words: members.name(0, list(words), swept=()).partition("_")[2], replace=True
+    "aetrain.member", lambda words, swept=(): members.name(0, list(words), swept).partition("_")[2], replace=True
 )
 
 
@@ -92,6 +92,7 @@ class Job:
         member = known or Member(str(hydra.sweep.subdir), tree, tuple(overrides))
         check_folder(member, sweep)
         members.add(sweep, [member], {})
+        self.started = True
         return member
 
 

@@ -1,11 +1,15 @@
-"""What the process finds around it: streams that are closed, a reader that leaves."""
+"""What the process finds around it: streams that are closed, a reader that leaves, signals."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from aetrain.errors import EXIT_CODES, Interrupted
 
 
 def open_closed_streams() -> None:
@@ -35,3 +39,30 @@ def reader_may_leave() -> Iterator[None]:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)  # Python flushes what is left when it ends
         os.close(null)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Within: SIGINT, SIGTERM and SIGHUP raise Interrupted; the first process of a container would not hear them at
+    all. What is ignored, as under nohup, stays so."""
+    came: list[int] = []
+
+    def end(number: int, _frame: object = None) -> None:
+        came.append(number)
+        raise Interrupted(f"{signal.Signals(number).name}: stopped", EXIT_CODES[number])
+
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    before = {number: signal.getsignal(number) for number in EXIT_CODES if signal.getsignal(number) in usual}
+    if threading.current_thread() is not threading.main_thread():  # Python allows handlers in the main thread only
+        before = {}
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    except Exception:
+        if came:  # it met a library that was not ready for it
+            end(came[0])
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -3,10 +3,12 @@ matters."""
 
 import json
 import os
+import signal
 import subprocess
 
 import pytest
 
+from aetrain import cli
 from tests.conftest import PYTHON, SMALL
 
 NO_HOME = """
@@ -147,3 +149,25 @@ def test_the_configuration_of_a_run_that_would_go_on(aetrain, small_run):
     small_run("model.latent_dim=7", folder="run")
     code, out, _ = aetrain("resume=run", "trainer.epochs=40", "--cfg", "job")
     assert code == 0 and "latent_dim: 7\n" in out and "  epochs: 40\n" in out
+
+
+# --- signals
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_a_signal_before_there_is_anything_to_write(aetrain, monkeypatch, number, code):
+    before = signal.getsignal(number)
+    monkeypatch.setattr(cli, "composed", lambda *_: os.kill(os.getpid(), number))
+    ended, _, err = aetrain(*SMALL, "hydra.run.dir=run")
+    assert ended == code and err.count("\n") == 1 and "stopped" in err
+    assert not (aetrain.folder / "run").exists() and signal.getsignal(number) is before
+
+
+def test_what_is_ignored_stays_ignored(aetrain, monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
+    composed = cli.composed
+    monkeypatch.setattr(cli, "composed", lambda *words: os.kill(os.getpid(), signal.SIGHUP) or composed(*words))
+    try:
+        assert aetrain(*SMALL, "trainer.max_steps=1", "hydra.run.dir=run")[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -21,6 +21,7 @@ import yaml
 
 from aetrain.config.fields import names
 from aetrain.config.schema import Config
+from aetrain.config.schema.schedule import Schedule
 from aetrain.config.tables import GROUPS, NETS, TRAINER
 from aetrain.config.tree import check_ranges
 from aetrain.config.words import show
@@ -74,7 +75,11 @@ def modern(tree: Any) -> dict[str, Any]:
     if not isinstance(tree, dict) or not all(isinstance(tree.get(group), dict) for group in groups):
         raise ValueError("it is not the configuration of a run")
     tree = {"net": {}} | renamed(tree)
-    return tree | {group: values | tree[group] for group, values in ADDED.items()}
+    tree = tree | {group: values | tree[group] for group, values in ADDED.items()}
+    if tree["model"].get("name") == "beta_vae" and isinstance(tree["model"].get("schedule"), dict):
+        schedules = {"recon_weight": dataclasses.asdict(Schedule())} | tree["model"]["schedule"]
+        tree["model"] = {"recon_weight": 1.0} | tree["model"] | {"schedule": schedules}
+    return tree
 
 
 def renamed(tree: dict[str, Any]) -> dict[str, Any]:
@@ -87,6 +92,8 @@ def renamed(tree: dict[str, Any]) -> dict[str, Any]:
     net = {"name": arch} | {key: model[key] for key in moved if key in model and key in declared}
     kept = {key: value for key, value in model.items() if key not in ("arch", *moved)}
     kept = _renamed(kept, "weight_decay", "l2_weight")
+    if kept.get("corruption") == "masking":
+        kept["corruption"] = "independent_masking"
     if isinstance(schedules := kept.get("schedule"), dict):
         schedules = _renamed(schedules, "weight_decay", "l2_weight")
         kept["schedule"] = {name: _renamed(schedule, "gamma", "factor") for name, schedule in schedules.items()}

@@ -69,7 +69,7 @@ VALUES = {
         "true": "bf16", "1": "bf16",
     },
     "model.likelihood": {
-        "mse": "squared_error gaussian", "l2": "squared_error gaussian", "mse_loss": "squared_error gaussian",
+        "mse": "squared_error", "l2": "squared_error", "mse_loss": "squared_error",
         "bce": "bernoulli", "binary_cross_entropy": "bernoulli", "cross_entropy": "bernoulli", "normal": "gaussian",
         "cb": "continuous_bernoulli",
     },

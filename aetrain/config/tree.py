@@ -37,7 +37,7 @@ def check_ranges(config: Any) -> None:
         for element in value if isinstance(value, list) else [value]:
             limits = dict(field.metadata)
             if element is not None and element != MISSING and element not in limits.get("choices", (element,)):
-                raise UserError(no_choice(key, value, limits["choices"]))
+                raise UserError(no_choice(key, value, limits["choices"], limits.get("instead", {})))
             if element is not None and (wrong := range_error(element, limits)):
                 raise UserError(f"{key}={show(value)}: {wrong}")
 

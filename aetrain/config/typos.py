@@ -169,6 +169,9 @@ def fitting(key: str, value: str, option: str | None = None) -> str:
         return f"[{value}]"
     cls = GROUPS.get(key.partition(".")[0], {}).get(option or "")
     limits = next((f.metadata for f in dataclasses.fields(cls) if f.name == key.rpartition(".")[2]), {}) if cls else {}
+    instead = limits.get("instead", {})
+    if (asked := _renamed(key, value, instead) or value) in instead:
+        return instead[asked].partition(f"give {key}=")[2]
     return _renamed(key, value, limits.get("choices")) or value or "…"
 
 
@@ -229,9 +232,13 @@ def no_option(group: str, value: str, shown: Iterable[str] | None = None) -> str
     return told + (f"did you mean {near}?" if near else f"choose from: {', '.join(shown)}")
 
 
-def no_choice(key: str, value: Any, choices: Iterable[Any]) -> str:
-    """The line about a value that is none of a key's choices."""
+def no_choice(key: str, value: Any, choices: Iterable[Any], instead: Mapping[str, str]) -> str:
+    """The line about a value that is none of a key's choices. instead: of some of them, what to give."""
     choices, told = [str(choice) for choice in choices], show(value)
+    if near := _renamed(key, told, instead):
+        return f"{key}={told}: {instead[near]}"
+    if told in instead:
+        return f"{key}={told}: {instead[told]}"
     if near := _renamed(key, told, choices):
         return f"{key}={told}: did you mean {key}={near}?"
     return f"{key}={told}: {suggest(told, choices, key)}"

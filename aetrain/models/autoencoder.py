@@ -131,6 +131,10 @@ class Autoencoder(nn.Module):
         """What a person should know of a trained model's diagnostics, a sentence each."""
         return []
 
+    def after_collapse(self) -> str:
+        """What to try where a trained model decodes every image to the same one."""
+        return "try a smaller optimizer.lr, trainer.clip_norm=1 or another net.activation"
+
     # --- what variants are written with
 
     def compare(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:

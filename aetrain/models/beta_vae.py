@@ -10,8 +10,9 @@ MISS = 0.5  # nats between the mean KL and the capacity from which on a run says
 
 
 class BetaVAE(VAE):
-    """L(x) = recon + beta · kl. beta = 1 is the VAE, to the bit; larger values trade reconstruction for a code closer
-    to the prior, whose dimensions are more independent.
+    """L(x) = recon_weight · recon + beta · kl. With 1 and 1 it is the VAE, to the bit; a larger beta trades
+    reconstruction for a code closer to the prior, whose dimensions are more independent. beta = 0 is the reconstruction
+    alone, recon_weight = 0 the KL alone.
 
     With a capacity C: L = recon + gamma · |mean kl − C|, the mean over the batch (over the whole split in
     evaluation), in nats; a schedule on `capacity` raises it during the run (Burgess et al. 2018, eq. 8).
@@ -26,8 +27,8 @@ class BetaVAE(VAE):
 
     def weights(self) -> dict[str, Tensor | float]:
         if self.config.capacity is None:
-            return {"recon": 1.0, "kl": self.beta}
-        return {"recon": 1.0, "capacity": self.gamma}
+            return {"recon": self.recon_weight, "kl": self.beta}
+        return {"recon": self.recon_weight, "capacity": self.gamma}
 
     def batch_statistics(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         statistics = super().batch_statistics(x, y)
@@ -35,6 +36,15 @@ class BetaVAE(VAE):
             return statistics
         mu, logvar = self.posterior(x, y)
         return {**statistics, "mean_kl": self.prior.kl(mu, logvar, mu).mean()}
+
+    def after_collapse(self) -> str:
+        if self.config.recon_weight == 0:
+            return "with model.recon_weight=0 nothing asks the code to say anything of the image"
+        if self.config.capacity is not None:
+            return f"try a larger model.capacity than {self.config.capacity:g}"
+        if self.config.beta > 1:
+            return f"try a smaller model.beta than {self.config.beta:g}"
+        return "warm the KL up, as in model.schedule.beta.kind=linear"
 
     def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
         found = super().findings(diagnostics)

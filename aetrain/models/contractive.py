@@ -30,6 +30,9 @@ class Contractive(Autoencoder):
     def weights(self) -> dict[str, Tensor | float]:
         return {"recon": 1.0, "contraction": self.contraction_weight}
 
+    def after_collapse(self) -> str:
+        return f"try a smaller model.contraction_weight than {self.config.contraction_weight:g}"
+
     def contraction(self, x: Tensor) -> Tensor:
         """‖∂encode(x)/∂x‖²_F per image, or its estimate. x: (B, C, H, W) -> (B,)."""
         dense = isinstance(self.encoder, MLPEncoder)

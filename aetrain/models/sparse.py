@@ -81,7 +81,17 @@ class Sparse(Autoencoder):
         dead, units = int(diagnostics["dead_units"]), self.code_shape[0]
         if 2 * dead < units:
             return []
-        return [f"{dead} of {units} units are dead: they answer every image alike; try a smaller penalty or a larger k"]
+        return [f"{dead} of {units} units are dead: they answer every image alike; {self._less_sparse()}"]
+
+    def after_collapse(self) -> str:
+        return self._less_sparse()
+
+    def _less_sparse(self) -> str:
+        """What to try against too much sparsity."""
+        if self.config.penalty == "topk":
+            return f"try a larger model.k than {self.config.k}, or a smaller model.latent_dim"
+        more_rho = " or a larger model.rho" if self.config.penalty == "kl" else ", or a smaller model.latent_dim"
+        return f"try a smaller model.sparsity_weight than {self.config.sparsity_weight:g}{more_rho}"
 
 
 class MovingAverage(nn.Module):

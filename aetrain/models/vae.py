@@ -94,8 +94,7 @@ class VAE(Autoencoder):
         if active == 0:
             return [
                 f"posterior collapse: none of the {dimensions} latent dimensions is active (KL {kl:.3g} nats), the "
-                "decoder ignores z; try a smaller weight on the KL or a warm-up of it, "
-                "model=beta_vae model.beta=1 model.schedule.beta.kind=linear"
+                f"decoder ignores z; {self.after_collapse()}"
             ]
         if active < dimensions:
             return [
@@ -103,3 +102,6 @@ class VAE(Autoencoder):
                 f"varies by less than {ACTIVE_VARIANCE} over images; {active} are active"
             ]
         return []
+
+    def after_collapse(self) -> str:
+        return "warm the KL up, as in model=beta_vae model.beta=1 model.schedule.beta.kind=linear"

@@ -22,6 +22,7 @@ from aetrain.console import table
 from aetrain.data.load import load
 from aetrain.data.split import Splits
 from aetrain.errors import AetrainError, Interrupted, RunFailed, UserError
+from aetrain.evaluation import collapse
 from aetrain.evaluation.terms import evaluate
 from aetrain.run import Run
 from aetrain.training import checkpoint
@@ -131,11 +132,20 @@ def write_off(training: Training, error: AetrainError | Interrupted) -> None:
 
 def tell(training: Training, metrics: dict[str, float]) -> None:
     """What a person wants to know at the end."""
-    for finding in training.model.findings(training.tested.diagnostics):
+    for finding in findings(training):
         log.info(finding)
     tested = {tag: value for tag, value in metrics.items() if tag.startswith("test/")}
     title = f"test split, {len(training.splits.test):,} images:"
     log.info("%s\n%s", table(title, tested), training.run.folder)
+
+
+def findings(training: Training) -> list[str]:
+    """What a person should know of the trained model, a sentence each."""
+    model, steps = training.model, training.step
+    collapsed = collapse.finding(model, training.splits.test, steps)
+    is_short = steps < collapse.FEW_STEPS and training.config.optimizer.name != "lbfgs"
+    found = [] if is_short else model.findings(training.tested.diagnostics)
+    return found if collapsed is None or any("collapse:" in line for line in found) else [collapsed, *found]
 
 
 def objective(config, metrics: dict[str, float]) -> float | None:

@@ -226,6 +226,9 @@ def test_sixteen_bits_are_kept(photos):
     assert images.dtype == torch.float32 and card(config(photos)).bytes_per_value == 4
     np.testing.assert_allclose(images[0, 0], values / 65535, atol=1e-7)
     np.testing.assert_allclose(images[1, 0], pixels() / 255, atol=1e-7)
+    many(photos, 8)
+    encoded._found.clear()
+    assert load(config(photos), CPU).facts().scale == 65535
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
@@ -404,6 +407,34 @@ def test_decoded_once_and_only_what_changed(photos, monkeypatch):
     assert loaded(photos, size="8")["train"].image_shape == (1, 8, 8) and len(seen) == 20
     assert len(cache.show()) == 2 and {held.images for held in cache.show()} == {20}
     assert cache.clear() > 0 and cache.show() == []
+
+
+def test_the_mean_image_is_kept_with_the_decoded_images(photos, monkeypatch):
+    for name in ("cat", "dog"):
+        many(photos / name)
+    first = load(config(photos), CPU).facts().mean_image
+    splits = load(config(photos), CPU)
+    torch.testing.assert_close(first, (splits.train.images / 255).mean(0))
+    monkeypatch.setattr(type(splits.train), "mean_image", None)
+    assert torch.equal(splits.facts().mean_image, first)
+    with pytest.raises(TypeError):  # of other images it is another one
+        load(config(photos, classes=["dog"]), CPU).facts()
+    monkeypatch.undo()
+    save(photos / "cat" / "003.png", pixels(99))
+    encoded._found.clear()
+    assert not torch.equal(load(config(photos), CPU).facts().mean_image, first)
+    assert cache.clear() > 0 and not list(cache.default_root().glob("decoded/*"))
+
+
+def test_splits_of_a_map_stay_in_the_map(photos):
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            many(photos / part / name)
+    held, read = (load(config(photos, classes=["dog"], resident=r), CPU) for r in (True, False))
+    assert len(read.train.source._images) == 80 and len(read.train) == len(held.train) == 18
+    assert torch.equal(read.test.first(20).x, held.test.first(20).x)
+    names = read.test.names(torch.arange(20))
+    assert names == held.test.names(torch.arange(20)) and set(names) == {f"test/dog/{i:03}.png" for i in range(20)}
 
 
 def test_the_content_sum_knows_content_not_place(photos, tmp_path):

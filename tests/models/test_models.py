@@ -37,6 +37,8 @@ def test_loss_is_the_weighted_sum_of_the_terms(model, images):
 
 HPARAM_CASES = [
     ("dae", "corruption_level", ["model.corruption=masking"]),
+    ("dae", "corruption_level", ["model.corruption=independent_masking"]),
+    ("dae", "corruption_level", ["model.corruption=occlusion"]),
     ("dae", "corruption_level", ["model.corruption=gaussian"]),
     ("dae", "corruption_level", ["model.corruption=salt_and_pepper"]),
     ("sparse", "rho", []),
@@ -45,6 +47,7 @@ HPARAM_CASES = [
     ("sparse", "l2_weight", ["model.l2_weight=1e-3"]),
     ("contractive", "contraction_weight", []),
     ("sparse", "rho_decay", ["model.rho_hat=ema"]),
+    ("beta_vae", "recon_weight", []),
     ("beta_vae", "beta", []),
     ("beta_vae", "capacity", ["model.capacity=3"]),
     ("beta_vae", "gamma", ["model.capacity=3"]),
@@ -283,8 +286,59 @@ def test_l0_counts_units_over_the_threshold():
 # --- denoising
 
 
-def test_masking_zeroes_the_share_asked_for_and_nothing_else(images):
-    net = build("model=dae", "model.corruption=masking", "model.corruption_level=0.25")
+@pytest.mark.parametrize("level", [0.0, 0.25, 0.3, 1.0])
+def test_masking_zeroes_a_fixed_share_of_every_image(images, level):
+    """Vincent et al. 2008: a fixed number of components of each image, every one of them as often."""
+    net = build("model=dae", "model.corruption=masking", f"model.corruption_level={level}")
+    torch.manual_seed(0)
+    x = (images + 0.1).repeat(8, 1, 1, 1)  # no zeros of its own
+    corrupted = net.corrupt(x)
+    masked = corrupted == 0
+    assert torch.equal(corrupted[~masked], x[~masked])
+    assert (masked.flatten(1).sum(1) == round(784 * level)).all()
+    often = torch.stack([net.corrupt(x[:16]) == 0 for _ in range(200)]).float().mean((0, 1))
+    assert ((often - level).abs() <= 5 * (level * (1 - level) / 200) ** 0.5).all()
+
+
+def test_masks_in_evaluation_depend_on_the_image_alone(images):
+    net = build("model=dae", "model.corruption=masking").eval()
+    x = images.repeat(5, 1, 1, 1) + 0.1
+    with net.noise.fixed(3):
+        whole = net.corrupt(x)
+    parts = []
+    for start in range(0, len(x), 97):
+        with net.noise.fixed(3, start):
+            parts.append(net.corrupt(x[start : start + 97]))
+    assert torch.equal(whole, torch.cat(parts))
+    assert len({tuple(row) for row in (whole == 0).flatten(1).tolist()}) > 0.7 * len(x)
+
+
+def test_masks_are_uniform_over_the_subsets_of_pixels():
+    """Of all masks with a share of the pixels, each is as likely as any other."""
+    net = build("model=dae", "model.corruption=masking", "model.corruption_level=0.5")
+    x = torch.ones(1, 1, 2, 3)
+    torch.manual_seed(0)
+    masks = torch.stack([(net.corrupt(x) == 0).flatten() for _ in range(4000)]).long()
+    kinds, counts = (masks * 2 ** torch.arange(6)).sum(1).unique(return_counts=True)
+    assert len(kinds) == 20  # 6 choose 3
+    assert ((counts / 4000 - 1 / 20).abs() < 5 * (0.05 * 0.95 / 4000) ** 0.5).all()
+
+
+@pytest.mark.parametrize("level", [0.04, 0.25, 1.0])
+def test_occlusion_hides_one_rectangle(images, level):
+    net = build("model=dae", "model.corruption=occlusion", f"model.corruption_level={level}")
+    torch.manual_seed(0)
+    x = images[:, :, :, :14] + 0.1
+    hidden = (net.corrupt(x) == 0)[:, 0]
+    height, width = round(28 * level**0.5), round(14 * level**0.5)
+    assert (hidden.sum((1, 2)) == height * width).all()
+    assert (hidden.any(2).sum(1) == height).all() and (hidden.any(1).sum(1) == width).all()
+    rows = hidden.any(2).float().argmax(1)
+    assert level == 1 or (rows.min() <= 2 and rows.max() >= 28 - height - 2)
+
+
+def test_independent_masking_zeroes_the_share_asked_for_and_nothing_else(images):
+    net = build("model=dae", "model.corruption=independent_masking", "model.corruption_level=0.25")
     torch.manual_seed(0)
     x = images + 0.1  # no zeros of its own
     corrupted = net.corrupt(x)

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.conftest import SMALL
+from tests.sweeps.test_identity import begin_again
 from tests.sweeps.test_launcher import members, traits
 from tests.test_resume import result
 
@@ -16,10 +17,10 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries themselves
 
 @pytest.mark.parametrize(
     "engine",
-    [["joblib", "hydra.launcher.n_jobs=2", "model.beta=1"], ["submitit_local", "model.beta=4"]],
+    [["joblib", "hydra.launcher.n_jobs=2", "model.beta=1,2"], ["submitit_local", "model.beta=4,2"]],
     ids=lambda engine: engine[0],
 )
-def test_another_launcher_leaves_the_same_on_disk(aetrain, engine):
+def test_another_launcher_leaves_the_same_on_disk_and_resumes_it(aetrain, engine):
     pytest.importorskip(f"hydra_plugins.hydra_{engine[0].partition('_')[0]}_launcher")
     launcher, *keys, values = engine
     code, _, err = aetrain(*LINE, values, f"hydra/launcher={launcher}", *keys, "hydra.sweep.dir=engine")
@@ -28,8 +29,14 @@ def test_another_launcher_leaves_the_same_on_disk(aetrain, engine):
     for one, other in zip(members(aetrain.folder / "engine"), members(aetrain.folder / "ours"), strict=True):
         assert one.name == other.name and traits(one) == traits(other)
         assert result(one)["metrics"] == result(other)["metrics"]
+    before = {member: result(member) for member in members(aetrain.folder / "engine")}
+    begin_again(before)
+    code, _, err = aetrain("resume=engine", f"hydra/launcher={launcher}")
+    assert code == 0, err
+    assert {path.parent: result(path.parent) for path in (aetrain.folder / "engine").rglob("result.json")} == before
     report = json.loads((aetrain.folder / "engine" / "report.json").read_text())
-    assert {member["status"] for member in report["members"]} == {"done"}
+    assert [member["status"] for member in report["members"]] == ["done"] * 2
+    assert report["swept"] == {"model.beta": sorted(map(int, values.partition("=")[2].split(",")))}
 
 
 def test_optuna_minimises_the_objective_metric(aetrain):
@@ -69,3 +76,42 @@ def test_a_machine_without_slurm_is_told(aetrain):
     code, _, err = aetrain(*LINE, "model.beta=1,4", "hydra/launcher=submitit_slurm")
     assert code == 2 and err.count("\n") == 1 and "hydra/launcher=submitit_slurm: srun was not found" in err
     assert not list(aetrain.folder.iterdir())
+
+
+DIVERGING = [*SMALL, "model=ae", "model.output=identity", "optimizer=sgd", "hydra/sweeper=optuna",
+             "hydra.sweeper.n_jobs=1", "hydra.sweeper.sampler.seed=1", "hydra.sweep.dir=sweep",
+             "hydra.launcher.mode=sequential"]  # fmt: skip
+
+
+def test_a_search_outlives_a_diverged_trial_and_goes_on_from_its_storage(aetrain):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    line = ["-m", *DIVERGING, "hydra.sweeper.n_trials=4", "hydra.sweeper.storage=sqlite:///search.db",
+            "hydra.sweeper.study_name=mine", "optimizer.lr=choice(1e-4,1e25)"]  # fmt: skip
+    code, out, err = aetrain(*line)
+    assert code == 0, err
+    assert "diverged" in out and "Error executing" not in err and "alembic" not in out
+    folder = aetrain.folder / "sweep"
+    found = sorted(folder.glob("[0-9]*_*"))
+    assert ["lr=1e+25" in member.name.partition(",")[0] for member in found] == [True, False]  # one folder for each
+    assert [result(member)["status"] for member in found] == ["failed", "done"]
+    best = yaml.safe_load((folder / "optimization_results.yaml").read_text())
+    code, out, err = aetrain(*line)
+    assert code == 0 and "Using an existing study" in err and "nothing to do" in out
+    assert yaml.safe_load((folder / "optimization_results.yaml").read_text()) == best
+    assert sorted(folder.glob("[0-9]*_*")) == found
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "answer"),
+    [
+        (["optimizer.lr=choice(1e24,1e25)"], 1, "no trial of the search came to its end"),
+        (["hydra.sweeper.storage=sqlite:////no/such/x.db", "optimizer.lr=choice(1,2)"], 2, "unable to open"),
+        (["hydra.sweeper.storage=search", "optimizer.lr=choice(1,2)"], 2, "sqlite:///search.db"),
+        (["hydra.sweeper.storage=nosuch://search", "optimizer.lr=choice(1,2)"], 2, "sqlite:///search.db"),
+    ],
+)
+def test_a_search_that_comes_to_nothing_says_so_in_one_line(aetrain, words, code, answer):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    ended, _, err = aetrain("-m", *DIVERGING, "hydra.sweeper.n_trials=2", *words)
+    last = err.splitlines()[-1]
+    assert ended == code and last.startswith("aetrain: error: ") and answer in last

@@ -21,14 +21,13 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from aetrain.console import MembersBar, labelled
 from aetrain.device import cpu_quota
-from aetrain.errors import Interrupted, RunFailed, UserError
+from aetrain.errors import EXIT_CODES, Interrupted, RunFailed, UserError
 from aetrain.jobs import Job
 from aetrain.sweeps.launch.launched import Launched
 from aetrain.sweeps.launch.worker import work
 
 log = logging.getLogger(__name__)
 
-EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 ERRORS = {1: RunFailed, 2: UserError}  # by the exit code that a run alone would end with
 
 

@@ -6,6 +6,7 @@ On disk all ways leave the same. Imports no torch: in processes, only the member
 from __future__ import annotations
 
 import copy
+import dataclasses
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -49,7 +50,8 @@ class Sweep:
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         launched = [self._launched(list(overrides), number) for number, overrides in enumerate(job_overrides, first)]
-        members = [member for member in launched if member.returned is None]
+        first_of: dict[str, Launched] = {}  # a search may choose the same twice
+        members = [one for one in launched if one.member and first_of.setdefault(one.member.folder, one) is one]
         mode = self._mode(members)
         if mode == "stack":
             from aetrain.sweeps.launch.stacked import run_stacked
@@ -64,7 +66,9 @@ class Sweep:
             for member in members:
                 self.run_one(member)
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        return [member.returned for member in launched]
+        for one in launched:
+            one.returned = one.returned or first_of[one.member.folder].returned
+        return [_without_hydras_words(one.returned) for one in launched]
 
     def run_one(self, launched: Launched) -> None:
         """In this process, as Hydra's own launcher does."""
@@ -93,6 +97,7 @@ class Sweep:
             returned = JobReturn(overrides=overrides, status=JobStatus.FAILED)
             returned.return_value = error
             return Launched(config, None, label(number, overrides, self.job.swept), returned)
+        _name(config, member.folder, number, overrides)
         return Launched(config, member, label(number, overrides, self.job.swept))
 
     def _mode(self, members: Sequence[Launched]) -> str:
@@ -124,3 +129,19 @@ def _name(config: DictConfig, folder: str | None, number: int, overrides: Sequen
         config.hydra.overrides.task = list(overrides)
         if folder is not None:
             config.hydra.sweep.subdir = folder
+
+
+class _Failure(JobReturn):
+    @JobReturn.return_value.getter
+    def return_value(self) -> Any:
+        if self.status == JobStatus.FAILED:
+            raise self._return_value
+        return self._return_value
+
+
+def _without_hydras_words(returned: JobReturn) -> JobReturn:
+    """The same, but that a sweeper which asks a failed one for its value gets the reason alone: Hydra would print words
+    of its own before."""
+    if returned.status != JobStatus.FAILED:
+        return returned
+    return _Failure(**{field.name: getattr(returned, field.name) for field in dataclasses.fields(JobReturn)})

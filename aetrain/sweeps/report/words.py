@@ -110,10 +110,20 @@ def defaults(config: Mapping[str, Value]) -> tuple[dict[str, str], dict[str, Val
     if not tree["net"]:
         del tree["net"]  # of the first generation, where it was a part of the model
     tree["optimizer"]["schedule"] = asdict(Schedule())
+    tree["model"] = {key: _chosen(value, config) for key, value in tree["model"].items()}
     tree = stored.renamed(tree)
     tree["schedule"] = tree["optimizer"].pop("schedule")
     choices.setdefault("net", tree.get("net", {}).get("name"))
     return choices, flatten(tree)
+
+
+def _chosen(default: Any, config: Mapping[str, Value]) -> Any:
+    """A default of conf/model/, where it depends on another value of the model by that."""
+    found = re.fullmatch(r"\$\{aetrain\.by:\$\{\.(\w+)\},(\{.*\})\}", default) if isinstance(default, str) else None
+    if found is None:
+        return default
+    table = yaml.safe_load(found[2].replace(":", ": ").replace(",", ", "))
+    return table.get(config.get(f"model.{found[1]}"))
 
 
 def _option(group: str, name: Any) -> tuple[dict[str, Any], dict[str, str]]:

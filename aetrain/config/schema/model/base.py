@@ -51,4 +51,6 @@ class Deterministic(Model):
 
     def check(self, net: Net) -> None:
         if self.tied and not net.is_dense:
-            raise UserError(f"model.tied=true: tied weights need net=linear or net=mlp, not {net.name}")
+            raise UserError(
+                f"model.tied=true: tied weights need net=linear or net=mlp, not {net.name}; give model.tied=false"
+            )

@@ -11,8 +11,9 @@ from aetrain.config.schema.schedule import scheduled
 
 @scheduled
 class BetaVAE(VAE):
-    """β-VAE (Higgins et al. 2017): recon + beta · kl; with a capacity recon + gamma · |mean kl − capacity|."""
+    """β-VAE (Higgins et al. 2017): recon_weight · recon + beta · kl; with a capacity gamma · |mean kl − capacity|."""
 
+    recon_weight: float = hparam("coefficient of recon; 0 leaves the KL alone", min=0)
     beta: float = hparam("coefficient of kl; recon and kl are both in nats per image, so that 1 is the VAE", min=0,
                          only_if={"capacity": (None,)})  # fmt: skip
     capacity: Optional[float] = hparam(

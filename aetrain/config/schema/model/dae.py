@@ -14,10 +14,12 @@ class DAE(Deterministic):
     """Denoising autoencoder (Vincent et al. 2008): recon of the clean image from a corrupted one."""
 
     corruption: str = setting("what is done to the image that is encoded",
-                              choices=("masking", "gaussian", "salt_and_pepper"))  # fmt: skip
+                              choices=("masking", "independent_masking", "occlusion", "salt_and_pepper", "gaussian"),
+                              )  # fmt: skip
     corruption_level: float = hparam(
-        "share of the pixels set to 0 (masking) or to 0 or 1 (salt_and_pepper); standard deviation (gaussian)", min=0
-    )
+        "share of the pixels set to 0 (masking, independent_masking, occlusion), or to 0 or 1 (salt_and_pepper); "
+        "standard deviation (gaussian)", min=0,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         if self.corruption != "gaussian" and self.corruption_level > 1:

@@ -1,0 +1,70 @@
+"""Every choice of every choice-valued key of a model trains, from its defaults, to more than the mean image."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from aetrain import models
+from aetrain.config.tables import MODELS
+from aetrain.config.tree import identity
+from aetrain.data.load import load
+from aetrain.device import Precision
+from aetrain.evaluation.collapse import COLLAPSED, variance_share
+from aetrain.training.batches import Batches
+from aetrain.training.optimizer import build_optimizer
+from aetrain.training.step import Latch, make_step
+from tests.conftest import compose
+
+STEPS = 40
+SMALL = ["data.limit=2000", "data.val_size=500", "device=cpu", "optimizer.lr=5e-3"]
+SHARED = ("ae", "vae")  # on which the keys that all models share are tried
+NEEDED = {
+    "output": ["model.likelihood=gaussian", "model.sigma_mode=optimal"],
+    "sigma_mode": ["model.likelihood=gaussian"],
+}
+
+
+def declared(cls: type) -> Iterator[dataclasses.Field]:
+    """The fields that a model's dataclass does not share with another's."""
+    shared = {name for base in cls.__mro__[2:] if dataclasses.is_dataclass(base) for name in base.__annotations__}
+    yield from (field for field in dataclasses.fields(cls) if field.name not in shared)
+
+
+def choices() -> Iterator[list[str]]:
+    for name, cls in MODELS.items():
+        yield [f"model={name}"]
+        for field in dataclasses.fields(cls) if name in SHARED else declared(cls):
+            for choice in field.metadata.get("choices", ()):
+                yield [f"model={name}", *NEEDED.get(field.name, ()), f"model.{field.name}={choice}"]
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return load(compose("model=ae", *SMALL).data, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """Configurations that have been trained: a default is a choice of several keys."""
+    return set()
+
+
+@pytest.mark.parametrize("words", choices(), ids=" ".join)
+def test_it_learns_more_than_the_mean_image(splits, seen, words):
+    config = compose(*words, *SMALL)
+    if identity(config) in seen:
+        return
+    seen.add(identity(config))
+    torch.manual_seed(0)
+    cpu = torch.device("cpu")
+    model = models.build(config.model, config.net, splits.facts())
+    optimizer = build_optimizer(config.optimizer, model, capturable=False, stacked=False)
+    batches = Batches(splits.train, config.trainer.batch_size, seed=0)
+    step = make_step(model, optimizer, Precision.of("fp32", cpu), None, Latch(cpu))
+    for number in range(STEPS):
+        step(*batches.get(number))
+    assert variance_share(model, splits.test, 250) > 2 * COLLAPSED
