@@ -86,8 +86,8 @@ class Patches(Data):
     patches: int = setting("patches of the training split; a tenth as many each for validation and test", min=20)
     size: int = setting("side of a patch", min=2, max=48, unit="pixels")
     channels: int = setting("1: grey, 3: colour", choices=(1, 3))
-    contrast: str = setting("raw, or each patch with mean 1/2 and standard deviation 1/6",
-                            choices=("raw", "normalized"))  # fmt: skip
+    contrast: str = setting("raw; each patch with mean 1/2 and standard deviation 1/6; or the photographs with a flat "
+                            "spectrum, about 1/2", choices=("raw", "normalized", "whitened"))  # fmt: skip
 
 
 @dataclass
