@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import QuotedString
 
-from aetrain.compose import check_typed, typed_out
+from aetrain.compose import check_typed, typed_out, unquoted
 from aetrain.config import stored
 from aetrain.config.explain import unknown
 from aetrain.config.schema import Config
 from aetrain.config.tables import GROUPS
 from aetrain.config.tree import MAY_CHANGE, flatten, plain
 from aetrain.errors import UserError
+from aetrain.latest import named
 from aetrain.sweeps import members
 from aetrain.sweeps.members import Sweep
 
@@ -46,7 +46,7 @@ def arguments(overrides: Sequence[str]) -> Resumed | None:
     folders = [o.partition("=")[2] for o in overrides if o.startswith("resume=")]
     if not folders:
         return None
-    folder, further = Path(folders[-1].strip("'\"")), [o for o in overrides if not o.startswith("resume=")]
+    folder, further = named("resume", folders[-1]), [o for o in overrides if not o.startswith("resume=")]
     if folder.suffix == ".pt" or folder.name == "checkpoints":
         run = folder.parent if folder.name == "checkpoints" else folder.parent.parent
         raise UserError(f"resume={folder}: give the run's folder, resume={run}")
@@ -95,12 +95,5 @@ def _further(overrides: Sequence[str], config: Config, folder: Path) -> list[tup
                 f"{override.input_line}: would make {folder} another run, its length and logging can change; start a "
                 f"new run without resume={folder}"
             )
-        values.append((key, _plain(override.value())))
+        values.append((key, unquoted(override.value())))
     return values
-
-
-def _plain(value: Any) -> Any:
-    """A value of Hydra's grammar without its quotes."""
-    if isinstance(value, QuotedString):
-        return value.text
-    return [_plain(element) for element in value] if isinstance(value, list) else value

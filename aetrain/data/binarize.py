@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aetrain.data.lazy import Lazy
+from aetrain.data.lazy import Bits, Lazy
 from aetrain.data.memory import available
 from aetrain.errors import UserError
 from aetrain.noise import mix
@@ -17,9 +17,9 @@ from aetrain.noise import mix
 AT_ONCE = 1 << 22  # pixels
 
 
-def draw(whole: Lazy, part: str, rows: Tensor) -> np.ndarray:
-    """The pixels of `rows`, (n,), of a part of the data: (n, ceil(C·H·W / 8)), eight to a byte. What is drawn for an
-    image depends on its place in the part alone, not on the others of `rows`."""
+def draw(whole: Lazy, part: str, rows: Tensor) -> Lazy:
+    """The images of `rows`, (n,), of a part of the data, drawn. What is drawn for an image depends on its place in the
+    part alone, not on the others of `rows`."""
     pixels = math.prod(whole.image_shape)
     size = len(rows) * -(-pixels // 8)
     if size > available():
@@ -37,4 +37,4 @@ def draw(whole: Lazy, part: str, rows: Tensor) -> np.ndarray:
         images = whole.fetch(ordered[here])
         white = noise[ordered[here] - start] < images / (1 if images.is_floating_point() else 255)
         bits[places[here].numpy()] = np.packbits(white.flatten(1).numpy(), axis=1)
-    return bits
+    return Lazy(Bits(bits, whole.take(rows), whole.device), torch.arange(len(rows)))

@@ -9,7 +9,7 @@ import torch
 
 from aetrain.data import binarize
 from aetrain.data.augment import augment
-from aetrain.data.lazy import Bits, Lazy, Stored
+from aetrain.data.lazy import Lazy, Stored
 from aetrain.data.load import load
 from aetrain.data.memory import is_resident
 from aetrain.data.split import Split
@@ -126,11 +126,10 @@ def test_what_is_drawn_does_not_depend_on_the_portions(part, monkeypatch):
     _, whole = both(part)
     rows = torch.tensor([100, 3, 50, 4])
     monkeypatch.setattr(binarize, "AT_ONCE", 7 * 90)
-    bits = binarize.draw(whole, "train", rows)
+    drawn = binarize.draw(whole, "train", rows)
     generator = torch.Generator().manual_seed(mix("static binarization", "train"))
     noise = torch.rand((103, 3, 6, 5), generator=generator)
     wanted = (noise < part.images / 255)[rows]
-    drawn = Lazy(Bits(bits, whole.take(rows), CPU), torch.arange(4))
     assert torch.equal(drawn.gather(torch.arange(4)).x.bool(), wanted)
     assert torch.equal(drawn.labels, part.labels[rows]) and drawn.names(torch.tensor([1])) == ["3.png"]
     assert torch.equal(drawn.factors(torch.tensor([2])), part.of_factors[rows[2:3]])
@@ -139,8 +138,8 @@ def test_what_is_drawn_does_not_depend_on_the_portions(part, monkeypatch):
 def test_static_binarization_is_a_share_of_the_pixels(part):
     many = Split(torch.full((4000, 1, 4, 4), 51, dtype=torch.uint8), torch.zeros(4000, dtype=torch.int64))
     _, whole = both(many)
-    bits = np.unpackbits(binarize.draw(whole, "train", torch.arange(4000)))
-    assert bits.mean() == pytest.approx(0.2, abs=0.01)
+    drawn = binarize.draw(whole, "train", torch.arange(4000))
+    assert drawn.mean_image().mean().item() == pytest.approx(0.2, abs=0.01)
 
 
 def test_computed_images_are_not_drawn_once():

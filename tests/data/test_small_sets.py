@@ -80,7 +80,7 @@ def test_two_classes_of_ten():
     assert ones == digits.COUNTS[1]
 
 
-def test_whitened_photographs_have_a_flat_spectrum():
+def test_whitening_multiplies_by_the_frequency_and_takes_noise_away():
     def power(contrast):
         config = compose("data=patches", "data.patches=2000", "data.size=32", f"data.contrast={contrast}").data
         images = patches.load(config)["train"].images.float()
@@ -92,7 +92,9 @@ def test_whitened_photographs_have_a_flat_spectrum():
         return [spectrum[(f >= low) & (f < low + 0.06)].mean().item() for low in (0.06, 0.16)]
 
     raw, whitened = power("raw"), power("whitened")
-    assert raw[0] / raw[1] > 4 and 0.6 < whitened[0] / whitened[1] < 1.7
+    low, high = 0.09, 0.19  # the middles of the bands, in cycles per pixel
+    gain = (low / high) ** 2 * math.exp(-2 * ((low / 0.4) ** 4 - (high / 0.4) ** 4))
+    assert whitened[0] / whitened[1] == pytest.approx(gain * raw[0] / raw[1], rel=0.2)
     part = patches.load(compose("data=patches", "data.contrast=whitened").data)["train"]
     std, mean = torch.std_mean(part.images)
     assert mean.item() == pytest.approx(0.5, abs=0.01) and std.item() == pytest.approx(1 / 6, rel=0.15)

@@ -10,6 +10,7 @@ from typing import Any
 
 from aetrain.errors import UserError
 from aetrain.files import write_atomically, write_json
+from aetrain.latest import named
 from aetrain.sweeps.report import disk
 from aetrain.sweeps.report.analysis import Sweep, analyse
 from aetrain.sweeps.report.data import as_csv, as_data
@@ -26,14 +27,14 @@ def command(overrides: Sequence[str], multirun: bool = False) -> None:
     """`aetrain task=report run=<folder>`: rebuild and print what was written. Raises a UserError."""
     given = [o for o in overrides if o.startswith(("run=", "sweep="))]
     rest = [o for o in overrides if o != "task=report" and o not in given]
-    folders = [o.partition("=")[2].strip("'\"") for o in given]
+    folders = [o.partition("=")[2] for o in given]
     if multirun:
         raise UserError("task=report: reads runs and starts none; leave out --multirun")
     if rest:
         raise UserError(f"{rest[0]}: task=report takes run=<folder> and nothing else")
     if not folders or not folders[-1]:
         raise UserError("task=report: of which runs? Give run=outputs/sweeps/<time> or another folder of runs")
-    print(*make(Path(folders[-1])), sep="\n")
+    print(*make(named("run", folders[-1], sweeps=True)), sep="\n")
 
 
 def make(folder: Path) -> list[Path]:
