@@ -84,6 +84,7 @@ def test_a_damaged_detector_is_one_line(run, tmp_path):
     [
         ([], "was trained on all classes"),
         (["normal=[x]"], "there is no class 'x'"),
+        (["normal=[1]", "split=all"], "the images of training are among them"),
     ],
 )
 def test_what_is_normal_must_be_known(trained, words, told):
