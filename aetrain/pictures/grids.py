@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from aetrain.data.split import Splits
@@ -63,7 +64,8 @@ def whole_rows(rows: Tensor) -> Tensor:
 
 def grid(name: str, images: Tensor, enlarge: bool = False) -> Grid:
     """images: (rows, columns, C, H, W) or (n, C, H, W), shown in rows of COLUMNS, two pixels apart. enlarge: small
-    images by a whole number, so that a person sees their pixels."""
+    images by a whole number, so that a person sees their pixels. The PNG says its rows x columns under `tiles`, for
+    whoever cuts it up again."""
     if images.ndim == 4:
         images = images.unflatten(0, (-1, min(COLUMNS, len(images))))
     if enlarge:
@@ -72,7 +74,8 @@ def grid(name: str, images: Tensor, enlarge: bool = False) -> Grid:
     pixels = to_bytes(images)
     tiles = F.pad(pixels, (0, GAP, 0, GAP), value=128).permute(2, 0, 3, 1, 4)  # (C, rows, H + gap, columns, W + gap)
     canvas = F.pad(tiles.flatten(3, 4).flatten(1, 2), (GAP, 0, GAP, 0), value=128)
-    return Grid(name, png(canvas), canvas.shape[1], canvas.shape[2], channels)
+    layout = f"{images.shape[0]}x{images.shape[1]}"
+    return Grid(name, png(canvas, tiles=layout), canvas.shape[1], canvas.shape[2], channels)
 
 
 def beside(parts: Sequence[Tensor], columns: int) -> Tensor:
@@ -95,10 +98,13 @@ def to_bytes(images: Tensor) -> Tensor:
     return (images.float().nan_to_num(0.5).clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def png(image: Tensor) -> bytes:
-    """A PNG file. image: (C, H, W), uint8 or in [0, 1]."""
+def png(image: Tensor, **texts: str) -> bytes:
+    """A PNG file, with texts beside the picture. image: (C, H, W), uint8 or in [0, 1]."""
     pixels = to_bytes(image) if image.is_floating_point() else image
-    buffer = io.BytesIO()
+    buffer, info = io.BytesIO(), PngInfo()
+    for name, text in texts.items():
+        info.add_text(name, text)
     picture = pixels.permute(1, 2, 0).squeeze(2).cpu().numpy()  # (H, W) or (H, W, C)
-    Image.fromarray(picture).save(buffer, "PNG", compress_level=3)  # half the time of 6, a tenth more bytes
+    # At level 3 half the time of 6, a tenth more bytes.
+    Image.fromarray(picture).save(buffer, "PNG", compress_level=3, pnginfo=info)
     return buffer.getvalue()
