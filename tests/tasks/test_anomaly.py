@@ -11,7 +11,7 @@ import aetrain as package
 from aetrain.errors import UserError
 from tests.tasks.conftest import TINY
 
-ONES = ["data.classes=[1]", "data.val_size=0.05", "trainer.max_steps=120", "trainer.batch_size=100", "net.hidden=[32]"]
+ONES = ["data.classes=[1]", "data.val_size=0.05", "trainer.max_steps=150", "trainer.epochs=99", "net.hidden=[32]"]
 
 
 @pytest.fixture(scope="module")
