@@ -25,10 +25,14 @@ from aetrain.config.schema.model.vae import VAE
 from aetrain.config.schema.task.base import OnRun
 from aetrain.config.schema.task.classify import ClassifyTask
 from aetrain.config.schema.task.evaluate import Evaluate
+from aetrain.config.schema.task.interpolate import Interpolate
 from aetrain.config.schema.task.linear import LinearTask
+from aetrain.config.schema.task.manifold import Manifold
 from aetrain.config.schema.task.reconstruct import Reconstruct
 from aetrain.config.schema.task.report import Report
+from aetrain.config.schema.task.sample import Sample
 from aetrain.config.schema.task.train import Train
+from aetrain.config.schema.task.traverse import Traverse
 from aetrain.config.schema.trainer import Trainer
 from aetrain.errors import UserError
 
@@ -124,6 +128,10 @@ TASKS: dict[str, type] = {
     "report": Report,
     "evaluate": Evaluate,
     "reconstruct": Reconstruct,
+    "sample": Sample,
+    "traverse": Traverse,
+    "interpolate": Interpolate,
+    "manifold": Manifold,
 }
 ON_RUNS: dict[str, type[OnRun]] = {name: cls for name, cls in TASKS.items() if issubclass(cls, OnRun)}
 DEVICES = dict.fromkeys(("auto", "cpu", "cuda"), Device)
