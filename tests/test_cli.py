@@ -129,7 +129,7 @@ def test_help_names_every_model_and_leaves_out_internals(aetrain):
         "schema" not in out
         and "hydra/" not in out
         and "_shared" not in out
-        and "task: classify, linear, report, train" in out
+        and "task: classify, evaluate, interpolate, linear," in out
     )
 
 
