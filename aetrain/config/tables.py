@@ -22,14 +22,20 @@ from aetrain.config.schema.model.dae import DAE
 from aetrain.config.schema.model.iwae import IWAE
 from aetrain.config.schema.model.sparse import Sparse
 from aetrain.config.schema.model.vae import VAE
+from aetrain.config.schema.task.anomaly import Anomaly
 from aetrain.config.schema.task.base import OnRun
 from aetrain.config.schema.task.classify import ClassifyTask
+from aetrain.config.schema.task.denoise import Denoise
+from aetrain.config.schema.task.embed import Embed
 from aetrain.config.schema.task.evaluate import Evaluate
+from aetrain.config.schema.task.export import Export
+from aetrain.config.schema.task.inpaint import Inpaint
 from aetrain.config.schema.task.interpolate import Interpolate
 from aetrain.config.schema.task.linear import LinearTask
 from aetrain.config.schema.task.manifold import Manifold
 from aetrain.config.schema.task.reconstruct import Reconstruct
 from aetrain.config.schema.task.report import Report
+from aetrain.config.schema.task.retrieve import Retrieve
 from aetrain.config.schema.task.sample import Sample
 from aetrain.config.schema.task.train import Train
 from aetrain.config.schema.task.traverse import Traverse
@@ -110,9 +116,11 @@ MODELS = Table(
 NETS = Table("nets", {"linear": net.Linear, "mlp": net.MLP, "conv": net.Conv}, "aetrain.nets", "net")
 SETS = Table(
     "data",
-    {"mnist": data.MNIST, "folder": data.Folder, "array": data.Array, "digits": data.Digits, "patches": data.Patches,
+    {"mnist": data.MNIST, "folder": data.Folder, "array": data.Array, "parquet": data.Parquet,
+     "digits": data.Digits, "patches": data.Patches,
      "shapes": data.Shapes, "moons": data.Points, "circles": data.Points, "spiral": data.Points,
-     "fashion_mnist": data.Vision, "kmnist": data.Vision, "cifar10": data.Vision, "cifar100": data.Vision},
+     "fashion_mnist": data.Vision, "kmnist": data.Vision, "cifar10": data.Vision, "cifar100": data.Vision,
+     "celeba": data.CelebA},
     "aetrain.data",
     "data",
     shared=dict.fromkeys(("moons", "circles", "spiral"), "points")
@@ -132,6 +140,12 @@ TASKS: dict[str, type] = {
     "traverse": Traverse,
     "interpolate": Interpolate,
     "manifold": Manifold,
+    "embed": Embed,
+    "retrieve": Retrieve,
+    "denoise": Denoise,
+    "inpaint": Inpaint,
+    "anomaly": Anomaly,
+    "export": Export,
 }
 ON_RUNS: dict[str, type[OnRun]] = {name: cls for name, cls in TASKS.items() if issubclass(cls, OnRun)}
 DEVICES = dict.fromkeys(("auto", "cpu", "cuda"), Device)

@@ -66,13 +66,13 @@ def quality(work: Work) -> dict[str, float]:
 def of_codes(work: Work) -> dict[str, float]:
     """How much the codes move with the image; what classifiers make of them, beside what they make of pixels and of
     PCA; how well their numbers agree with factors that are known."""
-    around, found = work.around, {"jacobian_norm": jacobian_norm(work.model, work.split)}
-    if work.split_name in ("val", "test") and len(around.train):
+    train, found = work.around.train, {"jacobian_norm": jacobian_norm(work.model, work.split)}
+    if work.split_name in ("val", "test") and len(train):
         with work.said("probes: k nearest neighbours and logistic regression"):
-            for space, accuracies in probes(work.model, around.train, work.split).items():
+            for space, accuracies in probes(work.model, train, work.split).items():
                 suffix = "" if space == "codes" else f"_{space}"
                 found |= {f"{name}{suffix}": value for name, value in accuracies.items()}
-    if around.factors:
+    if work.factors:
         with work.said("disentanglement: MIG, SAP, DCI, β-VAE and FactorVAE scores"):
-            found |= disentanglement.of_model(work.model, work.split, around.factors, work.seed)
+            found |= disentanglement.of_model(work.model, work.split, work.factors, work.seed)
     return found

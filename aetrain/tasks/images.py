@@ -55,7 +55,7 @@ def named(work: Work, key: str, word: str) -> Named:
 
 def class_label(work: Work, key: str, name: str) -> int:
     """The label of class:<name>. Raises a UserError."""
-    classes = list(work.around.classes) or [str(i) for i in range(work.around.n_classes)]
+    classes = list(work.classes) or [str(i) for i in range(work.around.n_classes)]
     if name not in classes:
         told = suggest(name, classes) if classes else "these images have no classes"
         raise UserError(f"{key}=class:{name}: there is no such class; {told}")

@@ -40,7 +40,7 @@ def run(work: Work) -> dict[str, float]:
     points = to_square(z.double().cpu(), low, high, quantiles)
     axes = ("first dimension", "second dimension")
     ticks = _ticks(low, high, quantiles)
-    work.out.file("manifold.png", plane(images, ticks, points, y.cpu(), work.around.classes, axes))
+    work.out.file("manifold.png", plane(images, ticks, points, y.cpu(), work.classes, axes))
     return {"codes_shown": float(((points >= 0) & (points <= 1)).all(1).double().mean())}
 
 

@@ -55,6 +55,7 @@ class Work:
     def __init__(self, asked: Asked, out: Output):
         self.asked, self.task, self.config, self.out = asked, asked.task, asked.config, out
         self.main: tuple[str, ...] = ()
+        self.most: int | None = None  # images of the split, where a task took the first alone
         self.where = device.resolve(self.config.device)
         self.checkpoint, self._state = load_state(asked.run)
         self.model: Autoencoder = rebuilt(self._state, self.checkpoint, self.where)
@@ -65,6 +66,11 @@ class Work:
     def seed(self) -> int:
         """Of what the task draws."""
         return mix(self.asked.seed or 0, self.task.name)
+
+    @property
+    def step(self) -> int:
+        """After which the weights were kept."""
+        return self._state["step"]
 
     @property
     def run_seed(self) -> int:
@@ -94,6 +100,10 @@ class Work:
             log.info("%s", line)
         whole = self.split_name == "all"
         return self._fitting((load_whole if whole else load)(images, self.where), images.name)
+
+    def loaded(self, images: Data) -> Splits:
+        """Splits of other images of the run's own kind, such as its other classes."""
+        return self._fitting(load(images, self.where), images.name)
 
     def _fitting(self, splits: Splits, name: str) -> Splits:
         wanted, found = self.model.facts.image_shape, splits.test.image_shape
@@ -130,15 +140,26 @@ class Work:
         """The splits that `split` is one of."""
         return self.splits if self.asked.images is None else self._other
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the images' classes, by label."""
+        return self.around.classes
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Names of the factors that the images were made from; empty where they are not known."""
+        return self.around.factors
+
     def class_name(self, label: int) -> str:
         """Of one of the images' labels; empty where there is none."""
-        classes = self.around.classes
+        classes = self.classes
         return "" if label < 0 else classes[label] if label < len(classes) else str(label)
 
     def chunks(self, split: Split, most: int | None = None) -> Iterator[Chunk]:
         """A split's images, or the first of them, with a progress bar. Within, the model's noise depends on the seed
         and on each image's place alone."""
         total, start = min(len(split), most or len(split)), 0
+        self.most = most
         with CountBar(total, "images") as bar:
             for x, y in split.chunks(self.batch_size, most):
                 with self.model.noise.fixed(self.seed, start), self.precision.autocast():
@@ -190,7 +211,7 @@ def do_task(asked: Asked, show: bool = False) -> Outcome:
         metrics = _finite(import_module(f"aetrain.tasks.{name}").run(work))
         work.out.json(f"{name}.json", _record(work, metrics, time.monotonic() - began))
         if show:
-            about = f"{work.split_name} split, {len(work.split):,} images:" if _uses_images(work) else f"{name}:"
+            about = f"{work.split_name} split, {_images(work):,} images:" if _uses_images(work) else f"{name}:"
             log.info("%s", table(about, metrics)) if metrics else None
             log.info("%s", work.out.folder)
     return Outcome(work.out.folder, metrics, work.main or tuple(metrics)[:MAIN])
@@ -198,6 +219,11 @@ def do_task(asked: Asked, show: bool = False) -> Outcome:
 
 def _uses_images(work: Work) -> bool:
     return "split" in vars(work)
+
+
+def _images(work: Work) -> int:
+    """How many the task was done on."""
+    return min(len(work.split), work.most or len(work.split))
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
@@ -213,13 +239,13 @@ def _record(work: Work, metrics: Mapping[str, float | None], seconds: float) -> 
             "data": data.name,
             "path": getattr(data, "path", None),
             "split": work.split_name,
-            "n": len(work.split),
+            "n": _images(work),
         }
     return {
         "task": work.task.name,
         "run": str(asked.run.folder.resolve()),
         "weights": work.checkpoint.stem,
-        "step": work._state["step"],
+        "step": work.step,
         "images": images,
         "seed": asked.seed,
         "keys": plain(work.task),

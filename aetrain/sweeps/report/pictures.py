@@ -1,6 +1,7 @@
 """Rows and whole grids of the runs' own images, cut out for comparison. Imports no torch.
 
-The tiles of a grid are square, two pixels apart, on a grid of known columns: see aetrain/pictures/grids.py.
+The tiles of a grid are two pixels apart, in as many rows and columns as its PNG says: see aetrain/pictures/grids.py.
+Grids of 0.1 do not say; their tiles are square.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from aetrain.sweeps.report.read import Member
 from aetrain.sweeps.report.values import show
 
 GAP = 2  # pixels between tiles
-MOST_PIXELS = 4_000_000
+MOST_PIXELS = 20_000_000
+WIDEST = 1200  # pixels; larger pictures are reduced
 MOST_BYTES = 16 << 20
 MOST_ROWS = 12
 
@@ -81,8 +83,8 @@ def _reconstructions(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
             continue
         kinds = 3 if "model.corruption" in member.config else 2
         if not pictures:
-            pictures += _row(grid, 8, 0, "original")
-        pictures += _row(grid, 8, kinds - 1, label)
+            pictures += _row(grid, 0, "original")
+        pictures += _row(grid, kinds - 1, label)
     if len(pictures) < 2:
         return None
     caption = f"The same held-out images, reconstructed at every {axis.key}{_where(line, rows)}."
@@ -97,7 +99,7 @@ def _traversals(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
     pictures: list[Picture] = []
     for label, member in rows:
         grid = open_grid(member, "traversals")
-        pictures += _row(grid, 11, j, label) if grid else []
+        pictures += _row(grid, j, label) if grid else []
     if not pictures:
         return None
     caption = (
@@ -116,7 +118,7 @@ def _filters(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
         f"First-layer weights of the first 64 units, by index{_where(line, rows)}; each is scaled by its largest "
         "magnitude, grey is zero."
     )
-    return Gallery("Filters", caption, tuple(_picture(label, grid) for label, grid in grids), wide=False)
+    return Gallery("Filters", caption, tuple(_picture(label, grid.image) for label, grid in grids), wide=False)
 
 
 def _where(line: Line, rows: Sequence[tuple[str, Member]]) -> str:
@@ -132,7 +134,17 @@ def top_dimension(members: Sequence[Member], limit: int = 32) -> int | None:
     return max(range(len(means)), key=means.__getitem__) if means else None
 
 
-def open_grid(member: Member, what: str) -> Image.Image | None:
+@dataclass(frozen=True)
+class Grid:
+    image: Image.Image  # RGB
+    rows: int
+    columns: int
+
+
+OLD_COLUMNS = {"reconstructions": 8, "traversals": 11, "filters": 8}  # of grids that do not say theirs
+
+
+def open_grid(member: Member, what: str) -> Grid | None:
     """A run's latest grid of a kind; None if there is none that can be read."""
     folder = member.folder / "grids"
     names = folder.glob(f"{what}_*.png") if is_folder(member.folder) and is_folder(folder) else []
@@ -144,22 +156,33 @@ def open_grid(member: Member, what: str) -> Image.Image | None:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             if image.width * image.height > MOST_PIXELS:
                 return None
-            return image.convert("RGB")
+            return _laid_out(image.convert("RGB"), image.info.get("tiles"), OLD_COLUMNS[what])
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None  # what PIL raises for damaged files
 
 
-def _row(grid: Image.Image, columns: int, row: int, label: str) -> list[Picture]:
+def _laid_out(image: Image.Image, tiles: object, old_columns: int) -> Grid | None:
+    """With the rows and columns that `tiles` says; None where the image cannot have them."""
+    if found := re.fullmatch(r"(\d{1,4})x(\d{1,4})", tiles) if isinstance(tiles, str) else None:
+        rows, columns = int(found[1]), int(found[2])
+    else:
+        rows, columns = old_columns * (image.height - GAP) // max(1, image.width - GAP), old_columns
+    fits = rows > 0 < columns and image.width > (GAP + 1) * columns and image.height > (GAP + 1) * rows
+    return Grid(image, rows, columns) if fits else None
+
+
+def _row(grid: Grid, row: int, label: str) -> list[Picture]:
     """One row of a grid, or nothing where there is none."""
-    side = (grid.width - GAP) // columns
-    top = row * side
-    if side <= GAP or top + side + GAP > grid.height:
+    if row >= grid.rows:
         return []
-    return [_picture(label, grid.crop((0, top, grid.width, top + side + GAP)))]
+    height = (grid.image.height - GAP) // grid.rows
+    return [_picture(label, grid.image.crop((0, row * height, grid.image.width, (row + 1) * height + GAP)))]
 
 
 def _picture(label: str, image: Image.Image) -> Picture:
     """Written anew, so that nothing of a foreign file but its pixels gets into the page."""
+    if image.width > WIDEST:
+        image = image.resize((WIDEST, max(1, image.height * WIDEST // image.width)))
     red, green, blue = image.split()
     if red.tobytes() == green.tobytes() == blue.tobytes():
         image = red
