@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import math
+
 import torch
 
 from aetrain.evaluation import disentanglement
@@ -13,6 +16,8 @@ from aetrain.evaluation.terms import evaluate
 from aetrain.noise import mix
 from aetrain.tasks.work import Work
 
+log = logging.getLogger(__name__)
+
 MAIN = ("nelbo", "loss", "recon", "kl", "nll", "psnr_db", "linear_probe", "knn", "mig")
 
 
@@ -20,7 +25,9 @@ def run(work: Work) -> dict[str, float]:
     """Every term and diagnostic of a split, under the names that they have in TensorBoard, then the likelihood, image
     quality, and what the codes tell of labels and factors."""
     found = terms(work) | nll(work) | quality(work)
-    if work.task.codes:
+    if work.task.codes and not math.isfinite(found["loss"]):
+        log.info("the loss is not finite: what the codes tell is left out")
+    elif work.task.codes:
         found |= of_codes(work)
     if "nelbo" in found:  # the same for every beta
         work.main = tuple(name for name in MAIN if name in found and name != "loss")

@@ -38,9 +38,8 @@ def run(work: Work) -> dict[str, float]:
     work.out.file("manifold_only.png", png(
         to_bytes(images).permute(2, 0, 3, 1, 4).reshape(channels, rows * height, columns * width)))  # fmt: skip
     points = to_square(z.double().cpu(), low, high, quantiles)
-    axes = ("first dimension", "second dimension")
     ticks = _ticks(low, high, quantiles)
-    work.out.file("manifold.png", plane(images, ticks, points, y.cpu(), work.classes, axes))
+    work.out.file("manifold.png", plane(images, ticks, points, y.cpu(), work.classes))
     return {"codes_shown": float(((points >= 0) & (points <= 1)).all(1).double().mean())}
 
 
