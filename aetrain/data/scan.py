@@ -29,6 +29,7 @@ from aetrain.errors import UserError
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".pnm"}
 )
+OTHERS = {".npy": "data=array", ".npz": "data=array", ".parquet": "data=parquet"}  # files of other sources
 METADATA = "metadata.csv"
 LARGEST_METADATA = 1 << 28  # bytes
 DEEPEST = 40  # folders below each other
@@ -94,12 +95,13 @@ def scan(config: Folder) -> Scan:
 def _scan(config: Folder) -> Scan:
     root = Path(config.path)
     if root.is_file():
-        kinds = {".npy": "data=array", ".npz": "data=array", ".parquet": "data=parquet"}
-        hint = kinds.get(root.suffix, "its folder")
+        hint = OTHERS.get(root.suffix, "its folder")
         raise UserError(f"data.path={root}: a file, and data=folder needs a folder; give {hint}")
     files = sorted(files_below(root, SUFFIXES, config.follow_links))
     if not files:
-        raise UserError(f"data.path={root}: no images in this folder or below ({', '.join(sorted(SUFFIXES))})")
+        kind = next((kind for suffix, kind in OTHERS.items() if any(root.glob(f"*{suffix}"))), None)
+        hint = f"; for what there is, {kind}" if kind else ""
+        raise UserError(f"data.path={root}: no images in this folder or below ({', '.join(sorted(SUFFIXES))}){hint}")
     split_folders = _split_folders(files)
     tables = [folder for folder in ("", *split_folders) if (root / folder / METADATA).is_file()]
     if tables:

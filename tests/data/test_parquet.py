@@ -14,6 +14,7 @@ from aetrain.data import cache, encoded, parquet, table
 from aetrain.data.card import card, content_sum, sizes
 from aetrain.data.load import load
 from aetrain.errors import UserError
+from tests.data import test_folder
 from tests.data.test_folder import pixels
 
 pa = pytest.importorskip("pyarrow")
@@ -202,3 +203,10 @@ def test_it_trains_and_notices_a_change(aetrain, tmp_path):
 def test_splits_say_what_is_in_the_files(tmp_path):
     splits = load(config(write(tmp_path / "a.parquet")), CPU)
     assert splits.classes == ("cat", "dog") and splits.facts().scale == 255
+
+
+def test_other_sources_name_it(tmp_path):
+    path = write(tmp_path / "a.parquet", 2)
+    for where, told in ((path, "give data=parquet"), (tmp_path, "for what there is, data=parquet")):
+        with pytest.raises(UserError, match=told):
+            card(test_folder.config(where))
