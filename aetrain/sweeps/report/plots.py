@@ -17,10 +17,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from aetrain.document import printable
 from aetrain.sweeps.report.analysis import Line, Stat, Sweep, pareto
 from aetrain.sweeps.report.axes import Axis
 from aetrain.sweeps.report.suggest import bend
-from aetrain.sweeps.report.values import is_number, printable, show
+from aetrain.sweeps.report.values import is_number, show
 
 COLOURS = ("#1b5e9e", "#c8553d", "#2f8f6b", "#8a5aa8", "#b8860b", "#5b6770", "#d17b9b", "#4aa3b8")
 INK, FAINT = "#1c1e21", "#c9ccd1"
