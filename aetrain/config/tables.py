@@ -30,6 +30,7 @@ from aetrain.config.schema.task.embed import Embed
 from aetrain.config.schema.task.evaluate import Evaluate
 from aetrain.config.schema.task.export import Export
 from aetrain.config.schema.task.inpaint import Inpaint
+from aetrain.config.schema.task.inspect import Inspect
 from aetrain.config.schema.task.interpolate import Interpolate
 from aetrain.config.schema.task.linear import LinearTask
 from aetrain.config.schema.task.manifold import Manifold
@@ -140,6 +141,7 @@ TASKS: dict[str, type] = {
     "traverse": Traverse,
     "interpolate": Interpolate,
     "manifold": Manifold,
+    "inspect": Inspect,
     "embed": Embed,
     "retrieve": Retrieve,
     "denoise": Denoise,
