@@ -20,7 +20,7 @@ from aetrain.compose import check, check_typed, composed, digested, given_keys, 
 from aetrain.config.command import check_words
 from aetrain.config.explain import explain
 from aetrain.config.tables import TASKS
-from aetrain.config.tree import plain, typed
+from aetrain.config.tree import in_short, plain, typed
 from aetrain.errors import AetrainError, Interrupted, UserError
 from aetrain.hydra_parts import get_args_parser
 from aetrain.surroundings import ended_by_signals, open_closed_streams, reader_may_leave
@@ -104,7 +104,10 @@ def _run(argv: list[str]) -> None:
         if config.hydra.mode == RunMode.MULTIRUN:
             raise UserError("hydra.mode=MULTIRUN: a sweep is asked for with --multirun")
         config.hydra.mode = RunMode.RUN
-        jobs.run_single(check(config, args.overrides), config, context, args.overrides)
+        tree = check(config, args.overrides)
+        if args.verbose:
+            print(in_short(tree, min(100, shutil.get_terminal_size().columns)))
+        jobs.run_single(tree, config, context, args.overrides)
 
 
 def _cache(words: Sequence[str]) -> None:

@@ -97,6 +97,11 @@ class Run:
         image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=png)
         self._events.add(Summary(value=[Summary.Value(tag=f"grids/{name}", image=image)]), step)
 
+    def pictures(self) -> list[str]:
+        """The latest of each kind, as seen from the folder."""
+        latest = {path.stem.rpartition("_")[0]: path for path in sorted((self.folder / "grids").glob("*_*.png"))}
+        return [str(path.relative_to(self.folder)) for path in latest.values()]
+
     def finish(self, step: int, status: str, metrics: Mapping[str, float], seconds: float, **more: Any) -> None:
         """result.json, and the run's row in TensorBoard's HParams table."""
         if status == "done":

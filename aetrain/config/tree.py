@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -89,6 +90,27 @@ def typed(config: DictConfig, given: Iterable[str] = (), sources: Mapping[str, s
 def plain(config: Any) -> dict[str, Any]:
     """A dataclass tree as nested dicts of plain values: what goes into YAML, JSON and checkpoints."""
     return dataclasses.asdict(config)
+
+
+def in_short(config: Any, width: int) -> str:
+    """A configuration as a person reads it: a line for each group, without schedules that are constant and without
+    what has no effect."""
+    lines = [f"seed={config.seed}"]
+    for field in dataclasses.fields(config):
+        group = getattr(config, field.name)
+        if not dataclasses.is_dataclass(group):
+            continue
+        shown = {f.name: getattr(group, f.name) for f in dataclasses.fields(group) if in_use(group, f)}
+        schedules = shown.pop("schedule", None)
+        nested = vars(schedules) if hasattr(group, "code_shape") else {"": schedules} if schedules else {}
+        name = shown.pop("name", "")
+        values = [f"{key}={show(value)}" for key, value in shown.items() if value is not None]
+        values += [
+            f"schedule.{key}.kind={s.kind}".replace("..", ".") for key, s in nested.items() if s.kind != "constant"
+        ]
+        lines.append(textwrap.fill(" ".join([f"{field.name}={name}" if name else field.name, *values]), width,
+                                   subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))  # fmt: skip
+    return "\n".join(lines)
 
 
 def flatten(tree: dict[str, Any], path: str = "") -> dict[str, Any]:

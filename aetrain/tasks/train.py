@@ -81,9 +81,11 @@ def started(config, folder: Path, overrides: list[str], splits: Splits, where: t
     torch.manual_seed(config.seed)
     model = models.build(config.model, config.net, splits.facts()).to(where)
     parameters = sum(p.numel() for p in model.parameters())
+    log.info("%s", folder)
+    log.info(f"{config.model.name} with net={config.net.name}, {parameters:,} parameters")
     log.info(
-        f"{config.model.name}: {parameters:,} parameters, {len(splits.train):,} training images, "
-        f"{where} in {config.device.precision}"
+        f"{len(splits.train):,} training images of {config.data.name}, {total_steps(config):,} steps, {where} in "
+        f"{config.device.precision}"
     )
     with Run(folder, config, overrides) as out:
         training = Training(config, model, splits, out, where, requests, stacked)
@@ -136,7 +138,10 @@ def tell(training: Training, metrics: dict[str, float]) -> None:
         log.info(finding)
     tested = {tag: value for tag, value in metrics.items() if tag.startswith("test/")}
     title = f"test split, {len(training.splits.test):,} images:"
-    log.info("%s\n%s", table(title, tested), training.run.folder)
+    log.info("%s", table(title, tested))
+    if pictures := training.run.pictures():
+        log.info("pictures: %s", "  ".join(pictures))
+    log.info("%s", training.run.folder)
 
 
 def findings(training: Training) -> list[str]:

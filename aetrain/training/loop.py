@@ -12,10 +12,11 @@ from typing import Any
 import torch
 
 from aetrain.config.rules import total_steps
-from aetrain.console import ProgressBar, number
+from aetrain.console import ProgressBar
 from aetrain.data.card import content_sum
 from aetrain.data.split import Splits
 from aetrain.device import Precision
+from aetrain.epochs import EpochTable
 from aetrain.errors import Interrupted, RunFailed, UserError
 from aetrain.evaluation.nll import importance_nll
 from aetrain.evaluation.terms import Evaluation, evaluate
@@ -79,6 +80,7 @@ class Training:
         self.last_metrics: dict[str, float] = {}
         self.tested: Evaluation | None = None  # after test()
         self.is_concluded = False  # whether its result is written
+        self.lines = EpochTable(trainer.epochs)
         self.bar: ProgressBar | None = None
         self.pending = False  # whether what is due after this step is still to be done
         self.first_step = 0  # of this process: the latch counts from here
@@ -196,11 +198,10 @@ class Training:
 
     def _say(self, epoch: int) -> None:
         detailed = "val/" if len(self.splits.val) else "train/"
-        shown = (tag for tag in self.last_metrics if tag == "train/loss" or tag.startswith(detailed))
-        values = "  ".join(f"{tag} {number(self.last_metrics[tag])}" for tag in shown)
-        if skipped := self.latch.skip and self.skipped_steps():
-            values += f"  ({skipped} non-finite steps skipped)"
-        log.info("epoch %d/%d  %s", epoch, self.config.trainer.epochs, values)
+        shown = {tag: v for tag, v in self.last_metrics.items() if tag == "train/loss" or tag.startswith(detailed)}
+        skipped = self.latch.skip and self.skipped_steps()
+        note = f"  ({skipped} non-finite steps skipped)" if skipped else ""
+        log.info("%s", self.lines.line(epoch, shown, note))
 
     def _judge(self, epoch: int) -> bool:
         """Whether this epoch is the best so far; decides on early stopping."""
