@@ -67,6 +67,12 @@ def _run(argv: list[str]) -> None:
     if "--version" in argv:
         print(f"aetrain {__version__}")
         return
+    if argv and argv[0] == "runs":
+        from aetrain import listing
+
+        with reader_may_leave():
+            listing.command(argv[1:])
+        return
     if argv and argv[0] == "cache":
         _cache(argv[1:])
         return
@@ -133,6 +139,7 @@ def _sweep(args: Arguments, resumed: resume.Resumed | None) -> None:
             "hydra/launcher=submitit_slurm: srun was not found, so SLURM is not here; start it on the cluster, or "
             "try it with hydra/launcher=submitit_local"
         )
+    _check_named(overrides)
     job = jobs.Job(swept=tuple(search.swept_keys(overrides)))
     if resumed:
         job.members = {member.folder: member for member in resumed.sweep.members}

@@ -31,6 +31,7 @@ from aetrain.config.tree import typed
 from aetrain.device import check_device
 from aetrain.errors import UserError
 from aetrain.hydra_parts import Callbacks, Hydra, create_config_search_path
+from aetrain.latest import initial
 
 
 def _by(key: Any, table: DictConfig) -> Any:
@@ -39,6 +40,7 @@ def _by(key: Any, table: DictConfig) -> Any:
 
 
 OmegaConf.register_new_resolver("aetrain.by", _by, replace=True)
+OmegaConf.register_new_resolver("aetrain.suffix", lambda name: f"_{name}" if name else "", replace=True)
 
 
 @functools.cache  # once per process
@@ -118,6 +120,8 @@ def check(config: DictConfig, overrides: Sequence[str]):
     if OmegaConf.get_type(config) is not Config:
         raise UserError("the file that -cn names does not build on ours; begin it with 'defaults: [config, _self_]'")
     tree = typed(config, given_keys(overrides), sources, overrides)
+    if tree.init is not None:
+        tree.init = str(initial(tree.init))
     check_typed(tree)
     return tree
 

@@ -114,7 +114,7 @@ TASKS = {
     "classify": task.ClassifyTask,
     "report": task.ReportTask,
 }
-DEVICES = dict.fromkeys(("auto", "cpu", "cuda"), Device)
+DEVICES = dict.fromkeys(("auto", "cpu", "cuda", "mps"), Device)
 
 # Group -> option -> dataclass. `trainer` has no name: its one dataclass is the group's.
 GROUPS: dict[str, Mapping[str, type]] = {

@@ -26,6 +26,7 @@ from aetrain.evaluation import collapse
 from aetrain.evaluation.terms import evaluate
 from aetrain.run import Run
 from aetrain.training import checkpoint
+from aetrain.training.loading import start_from
 from aetrain.training.loop import Training
 from aetrain.training.signals import Requests, listening
 from aetrain.training.state import restore, stays_stopped
@@ -80,6 +81,8 @@ def started(config, folder: Path, overrides: list[str], splits: Splits, where: t
         overrides = [*state["overrides"], *(o for o in overrides if o not in state["overrides"])]
     torch.manual_seed(config.seed)
     model = models.build(config.model, config.net, splits.facts()).to(where)
+    if config.init is not None and state is None:
+        start_from(model, Path(config.init))
     parameters = sum(p.numel() for p in model.parameters())
     log.info("%s", folder)
     log.info(f"{config.model.name} with net={config.net.name}, {parameters:,} parameters")

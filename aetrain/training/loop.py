@@ -29,6 +29,7 @@ from aetrain.training.batches import Batches
 from aetrain.training.lbfgs import make_lbfgs_step
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
+from aetrain.training.profiling import profiling
 from aetrain.training.schedules import Scheduler
 from aetrain.training.signals import Requests
 from aetrain.training.step import Latch, make_step
@@ -77,6 +78,7 @@ class Training:
         self.step = 0
         self.best = {"val/loss": math.inf, "epoch": 0}
         self.stopped_early = False
+        self.is_out_of_time = False  # trainer.minutes have passed since this process began
         self.last_metrics: dict[str, float] = {}
         self.tested: Evaluation | None = None  # after test()
         self.is_concluded = False  # whether its result is written
@@ -88,7 +90,7 @@ class Training:
         self.slow = not graphed  # whether the last step was; of the first one nobody knows
         self._saves = 0  # of last.pt
         self._mark = (0, time.perf_counter())  # step and time of the last speed measurement
-        self._saved_at = self.started = time.monotonic()
+        self._saved_at = self.started = self._began = time.monotonic()
         self.skipped_before = 0  # steps left out before this process
 
     # --- the loop
@@ -96,7 +98,12 @@ class Training:
     def fit(self) -> None:
         """Train from the current step to the end, or until a signal, early stopping or a number that is none."""
         self.begin()
-        with ProgressBar(self.total_steps, self.step, self.config.trainer.epochs) as self.bar, self.requests.deferred():
+        trainer = self.config.trainer
+        with (
+            ProgressBar(self.total_steps, self.step, trainer.epochs) as self.bar,
+            profiling(trainer.profile_steps, self.run.folder) as profiler,
+            self.requests.deferred(),
+        ):
             while not self.finished:
                 self.scheduler.apply(self.step)
                 began = time.perf_counter()
@@ -105,6 +112,8 @@ class Training:
                 self.slow = self.is_slow(time.perf_counter() - began)
                 self.step += 1
                 self.bar.advance(self.step, math.ceil(self.epoch))
+                if profiler:
+                    profiler.step()
                 if self.is_due():
                     self.look()
                 if self.requests:
@@ -130,13 +139,16 @@ class Training:
 
     @property
     def finished(self) -> bool:
-        return self.stopped_early or self.step >= self.total_steps
+        return self.stopped_early or self.is_out_of_time or self.step >= self.total_steps
 
     def is_due(self) -> bool:
         """Whether there is something to `look` at after this step."""
         trainer, step = self.config.trainer, self.step
+        if trainer.minutes is not None and time.monotonic() - self._began > 60 * trainer.minutes:
+            self.is_out_of_time = step < self.total_steps
         return (
-            step % trainer.log_every == 0
+            self.is_out_of_time
+            or step % trainer.log_every == 0
             or step % self.batches.per_epoch == 0
             or step == self.total_steps
             or self._checkpoint_due()
@@ -152,8 +164,24 @@ class Training:
             if ends_epoch:
                 self.end_epoch()
         self.pending = False
-        if self._checkpoint_due():
+        if self.is_out_of_time:
+            self.stop_in_time()
+        elif self._checkpoint_due():
             self.save("last")
+
+    def stop_in_time(self) -> None:
+        """Write the checkpoint from which the run goes on as if it had not stopped, then look at how far it has come:
+        that is cut off again when it does."""
+        self.save("last")
+        if not (self.run.folder / "checkpoints" / "best.pt").exists():
+            self.save("best")
+        log.info(
+            "trainer.minutes=%g have passed: stopped after %d of %d steps; aetrain resume=%s continues",
+            self.config.trainer.minutes, self.step, self.total_steps, self.run.folder,
+        )  # fmt: skip
+        with self.interruptible():
+            self.last_metrics |= self.validate()
+            self.draw(math.ceil(self.epoch))
 
     @property
     def epoch(self) -> float:
