@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aetrain.config.schema import Config
-from aetrain.errors import UserError
 from aetrain.folder import check_links, check_new, make
 from aetrain.logs import logged_to
 
 if TYPE_CHECKING:
     from aetrain.models import Autoencoder
+    from aetrain.tasks.asked import Outcome
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,12 @@ def config(*overrides: str) -> Config:
     """The checked configuration of a command line's overrides, as in config("model=beta_vae", "model.beta=4").
 
     Raises a UserError with the line that the command would have printed."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from aetrain.compose import check, composed
+    from aetrain.compose import check, composed, in_words
     from aetrain.config.command import check_words
-    from aetrain.config.explain import explain
 
-    try:
+    with in_words(overrides):
         check_words(overrides)
         return check(composed(overrides)[0], overrides)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(explain(error, overrides)) from error
 
 
 def train(config: Config, folder: str | Path | None = None) -> Result:
@@ -67,6 +61,17 @@ def run(config: Config, folder: Path, overrides: Sequence[str] = (), resumed: bo
         from aetrain.tasks import run_task  # here, because it imports torch
 
         return run_task(config, folder, list(overrides), resumed)
+
+
+def do(task: str, run: str | Path, *overrides: str, out: str | Path | None = None, show: bool = False) -> Outcome:
+    """A task on a trained model, as `aetrain <task> run=<run> …` does it: aetrain.evaluate(run, "split=val").
+
+    overrides: those of the command line. out: the folder to write into. show: its lines and numbers are printed.
+    Raises a UserError, RunFailed or Interrupted."""
+    from aetrain import on_runs
+
+    words = [f"task={task}", *overrides, f"run={run}", *([] if out is None else [f"out={out}"])]
+    return on_runs.do(on_runs.request(words), show)
 
 
 def _ignore_sigusr1() -> None:

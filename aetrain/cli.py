@@ -14,15 +14,16 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from aetrain import __version__, api, jobs, resume
-from aetrain.arguments import Arguments, parse
+from aetrain import __version__, api, jobs, on_runs, resume
+from aetrain.arguments import SWITCHES, Arguments, parse
 from aetrain.compose import check, check_typed, composed, digested, given_keys, hydra_with, without_hydra
 from aetrain.config.command import check_words
 from aetrain.config.explain import explain
-from aetrain.config.tables import TASKS
+from aetrain.config.tables import ON_RUNS, TASKS
 from aetrain.config.tree import in_short, plain, typed
 from aetrain.errors import AetrainError, Interrupted, UserError
 from aetrain.hydra_parts import get_args_parser
+from aetrain.logs import shown
 from aetrain.surroundings import ended_by_signals, open_closed_streams, reader_may_leave
 from aetrain.sweeps import report
 from aetrain.sweeps.launch import search
@@ -76,9 +77,11 @@ def _run(argv: list[str]) -> None:
     if argv and argv[0] == "cache":
         _cache(argv[1:])
         return
-    if argv and argv[0] in TASKS:  # a verb
-        argv = [f"task={argv[0]}", *argv[1:]]
-    args = parse(argv)
+    args = parse(_with_task(argv))
+    if on_runs.task_of(args.overrides) in ON_RUNS:
+        _on_runs(args)
+        return
+    args.overrides = on_runs.prefixed(args.overrides)
     check_words(args.overrides, args.multirun)
     if args.help:
         from aetrain.config.help import page
@@ -114,6 +117,38 @@ def _run(argv: list[str]) -> None:
         if args.verbose:
             print(in_short(tree, min(100, shutil.get_terminal_size().columns)))
         jobs.run_single(tree, config, context, args.overrides)
+
+
+def _with_task(argv: list[str]) -> list[str]:
+    """argv with task=… for a verb, which may stand behind switches."""
+    first = next((i for i, word in enumerate(argv) if word not in SWITCHES), len(argv))
+    if first < len(argv) and argv[first] in TASKS:
+        return [*argv[:first], f"task={argv[first]}", *argv[first + 1 :]]
+    return argv
+
+
+def _on_runs(args: Arguments) -> None:
+    """A task on a trained model, or its help."""
+    if args.help:
+        from aetrain.config.help import task_page
+
+        words = on_runs.help_words(args.overrides)
+        config = typed(without_hydra(composed(words, args.config_dir, args.config_name)[0]), given_keys(words))
+        with reader_may_leave():
+            print(task_page(config))
+        return
+    if args.multirun:
+        raise UserError("a task runs over a whole sweep with run=outputs/sweeps/<time>; leave out --multirun")
+    asked = on_runs.request(args.overrides, args.config_dir, args.config_name)
+    with shown():
+        on_runs.do(asked, show=True)
+
+
+def _check_named(overrides: Sequence[str]) -> None:
+    """A sweep has one name."""
+    for word in overrides:
+        if word.startswith("name=") and search.swept_keys([word]):
+            raise UserError(f"{word}: is the same for all runs of a sweep; give one name")
 
 
 def _cache(words: Sequence[str]) -> None:

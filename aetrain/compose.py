@@ -13,16 +13,19 @@ from hydra import version
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from aetrain.config import own
 from aetrain.config.command import CHDIR
 from aetrain.config.conf import CONF
+from aetrain.config.explain import explain
 from aetrain.config.packages import PROVIDER
 from aetrain.config.rules import check_metric, check_objective, check_run
 from aetrain.config.schema import Config
@@ -101,6 +104,15 @@ def digested(words: Sequence[str], only_if: Callable[[], bool] = lambda: True) -
         raise UserError(" ".join(str(error).split())) from error
 
 
+@contextmanager
+def in_words(words: Sequence[str]) -> Iterator[None]:
+    """Within: what Hydra, OmegaConf and YAML raise about the user's words becomes a UserError."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        raise UserError(explain(error, words)) from error
+
+
 def without_hydra(config: DictConfig) -> DictConfig:
     """A copy without Hydra's own part."""
     config = config.copy()
@@ -112,6 +124,13 @@ def without_hydra(config: DictConfig) -> DictConfig:
 def check(config: DictConfig, overrides: Sequence[str]):
     """The typed configuration of a composed one, with or without Hydra's part. Raises what the user can mend, before
     anything is written."""
+    tree = typed_of(config, overrides)
+    check_typed(tree)
+    return tree
+
+
+def typed_of(config: DictConfig, overrides: Sequence[str]):
+    """The same, each value checked in itself."""
     sources: dict[str, str] = {}
     if "hydra" in config:
         if config.hydra.job.chdir:
@@ -122,7 +141,6 @@ def check(config: DictConfig, overrides: Sequence[str]):
     tree = typed(config, given_keys(overrides), sources, overrides)
     if tree.init is not None:
         tree.init = str(initial(tree.init))
-    check_typed(tree)
     return tree
 
 
@@ -143,6 +161,22 @@ def check_typed(tree) -> None:
     check_objective(tree)
     check_metric(tree)
     check_device(tree.device)
+
+
+def plain_values(overrides: Sequence[str]) -> list[tuple[str, Any]]:
+    """Key and plain value of key=value overrides in Hydra's grammar."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    for override in parsed:
+        if override.is_sweep_override() or override.is_delete() or override.is_add():
+            raise UserError(f"{override.input_line}: give one value, as in {override.key_or_group}=…")
+    return [(override.key_or_group, unquoted(override.value())) for override in parsed]
+
+
+def unquoted(value: Any) -> Any:
+    """A value of Hydra's grammar without its quotes."""
+    if isinstance(value, QuotedString):
+        return value.text
+    return [unquoted(element) for element in value] if isinstance(value, list) else value
 
 
 def given_keys(overrides: Sequence[str]) -> list[str]:

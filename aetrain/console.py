@@ -201,7 +201,14 @@ class MembersBar(_Bar):
         return told(listen) if self.is_shown else nullcontext()
 
 
-def table(title: str, rows: Mapping[str, float]) -> str:
-    """A small table of metrics, as text."""
+def table(title: str, rows: Mapping[str, float | None]) -> str:
+    """A small table of metrics, as text. None: not a finite number."""
     width = max(map(len, rows), default=0)
-    return "\n".join([title, *(f"  {name:<{width}}  {number(value):>10}" for name, value in rows.items())])
+    shown = {name: "–" if value is None else number(value) for name, value in rows.items()}
+    return "\n".join([title, *(f"  {name:<{width}}  {value:>10}" for name, value in shown.items())])
+
+
+def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table with a line for each row, its columns as wide as what is in them."""
+    widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
+    return "\n".join("  ".join(f"{c:>{w}}" for c, w in zip(line, widths, strict=True)) for line in (header, *rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import functools
 import math
 import os
@@ -46,6 +47,14 @@ def check_device(config) -> None:
         )
     if not count and config.precision in ("tf32", "fp16"):
         raise UserError(f"device.precision={config.precision}: needs a CUDA device; on the CPU use fp32 or bf16")
+
+
+def here(config):
+    """The device of a run's configuration where this machine has it, else the CPU, in a precision that it has."""
+    if config.name == "cpu" or cuda_device_count() > config.index:
+        return config
+    precision = "fp32" if config.precision in ("tf32", "fp16") else config.precision
+    return dataclasses.replace(config, name="cpu", index=0, precision=precision)
 
 
 def cpu_quota(cgroup: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:

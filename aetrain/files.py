@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
-def write_atomically(path: Path, content: bytes | memoryview) -> None:
-    """Temporary file in the same folder, fsync, rename, fsync of the folder: neither a reader nor a crash ever sees a
+@contextmanager
+def atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file that is written within and appears under its name at the end of the block, not at all if that raises.
+
+    Temporary file in the same folder, fsync, rename, fsync of the folder: neither a reader nor a crash ever sees a
     part, and what was there before stays until the new content is on the disk. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with suppress(FileNotFoundError):
         temporary.unlink()  # half-written by a process of the same number; a link in its place is not followed
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
+        with open(descriptor, "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -33,6 +37,20 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
         os.close(folder)
 
 
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
+    """See `atomically`."""
+    with atomically(path) as file:
+        file.write(content)
+
+
 def write_json(path: Path, tree: Any) -> None:
     """Strict JSON (no NaN), readable by people, written atomically."""
     write_atomically(path, (json.dumps(tree, indent=2, allow_nan=False) + "\n").encode())
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # what a spreadsheet computes begins so
+
+
+def harmless(value: Any) -> Any:
+    """A CSV file's cell: text that a spreadsheet would compute is marked as text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -158,6 +158,6 @@ def swept_keys(job_overrides: Sequence[Sequence[str]]) -> list[str]:
 
 def launch_of(config: DictConfig) -> Mapping[str, object]:
     """How a sweep is launched, for sweep.json."""
-    launcher = config.hydra.launcher
-    found = {"launcher": config.hydra.runtime.choices.get("hydra/launcher")}
-    return found | {key: launcher[key] for key in members.LAUNCH if key in launcher and launcher[key] is not None}
+    launcher, name = config.hydra.launcher, config.hydra.runtime.choices.get("hydra/launcher")
+    keys = members.LAUNCH.get(name, ())
+    return {"launcher": name} | {key: launcher[key] for key in keys if launcher.get(key) is not None}

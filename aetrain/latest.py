@@ -18,10 +18,7 @@ def named(key: str, word: str, sweeps: bool = False) -> Path:
     word = word.strip("'\"")
     first, colon, kind = word.partition(":")
     if first != "latest" or (colon and not kind):
-        try:
-            return Path(word).expanduser()
-        except RuntimeError as error:
-            raise UserError(f"{key}={word}: there is no such user's home folder") from error
+        return path_of(key, word)
     kind = kind or ("sweeps" if sweeps else "*")
     found = [path for path in OUTPUTS.glob(f"{kind}/*/") if BEGUN.fullmatch(path.name)] if is_plain(kind) else []
     if not found:
@@ -36,6 +33,14 @@ def initial(word: str) -> Path:
     if not (path.is_file() or (path / "checkpoints").is_dir()):
         raise UserError(f"init={word}: no trained model is there; give a run's folder or a checkpoint in it")
     return path
+
+
+def path_of(key: str, word: str) -> Path:
+    """The path of `key=word`, without quotes, ~ being the home folder. Raises a UserError."""
+    try:
+        return Path(word.strip("'\"")).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{key}={word}: there is no such user's home folder") from error
 
 
 def is_plain(kind: str) -> bool:

@@ -50,6 +50,23 @@ def _told() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def shown() -> Iterator[None]:
+    """Within: this process logs to the terminal."""
+    root, ours = logging.getLogger(), logging.getLogger("aetrain")
+    before = root.handlers, ours.level
+    root.handlers = [
+        *root.handlers,
+        *([] if any(isinstance(h, ConsoleHandler) for h in root.handlers) else [_terminal()]),
+    ]
+    ours.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.handlers = before[0]
+        ours.setLevel(before[1])
+
+
 def _terminal() -> logging.Handler:
     handler = ConsoleHandler(level=logging.INFO)
     handler.setFormatter(logging.Formatter("%(message)s"))

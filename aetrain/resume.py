@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import QuotedString
 
-from aetrain.compose import check_typed, typed_out
+from aetrain.compose import check_typed, typed_out, unquoted
 from aetrain.config import stored
 from aetrain.config.explain import unknown
 from aetrain.config.schema import Config
@@ -96,12 +95,5 @@ def _further(overrides: Sequence[str], config: Config, folder: Path) -> list[tup
                 f"{override.input_line}: would make {folder} another run, its length and logging can change; start a "
                 f"new run without resume={folder}"
             )
-        values.append((key, _plain(override.value())))
+        values.append((key, unquoted(override.value())))
     return values
-
-
-def _plain(value: Any) -> Any:
-    """A value of Hydra's grammar without its quotes."""
-    if isinstance(value, QuotedString):
-        return value.text
-    return [_plain(element) for element in value] if isinstance(value, list) else value

@@ -28,6 +28,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--kills", type=int, default=0, help="kill so many real runs, over all six models (test_faults.py)"
     )
+    parser.addoption("--exports", action="store_true", help="export every model with every network (tests/exporting)")
     parser.addoption("--mutations", type=int, default=30, help="so many hostile folders (test_hostile.py)")
 
 

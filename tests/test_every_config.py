@@ -7,6 +7,7 @@ import pytest
 
 from aetrain.config.conf import CONF
 from aetrain.config.tables import GROUPS as TABLES
+from aetrain.config.tables import ON_RUNS
 from aetrain.data import vision
 from tests.conftest import compose
 
@@ -43,7 +44,8 @@ def test_every_key_says_what_it_is(aetrain, group, option):
     assert code == 0, err
     for field in dataclasses.fields(TABLES[group][option]):
         if field.name not in ("name", "schedule"):
-            line = page.index(f"  {group}.{field.name}=")
+            key = field.name if option in ON_RUNS else f"{group}.{field.name}"
+            line = page.index(f"  {key}=")
             assert " ".join(field.metadata["help"].split()) in " ".join(page[line : line + 700].split())
 
 

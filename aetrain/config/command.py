@@ -36,7 +36,9 @@ def check_words(words: Sequence[str], multirun: bool = False) -> None:
             )
             if meaning and known:
                 raise UserError(f"{word}: nothing is added to a configuration; did you mean {meaning}?")
-        elif key in GROUPS and (not value or value.startswith("_")):
+        elif key in GROUPS and value.startswith("["):
+            raise UserError(f"{word}: give one option, as in {key}={value.strip('[]').partition(',')[0]}")
+        elif key in GROUPS and value[:1] in ("", "_", "{"):
             raise UserError(no_option(key, value))
         elif key in GROUPS or key in PATHS:
             continue

@@ -15,7 +15,7 @@ from aetrain.config.schema import Config
 from aetrain.config.synonyms import MOVED
 from aetrain.config.tables import GROUPS
 from aetrain.config.typos import expected, fitting, is_key, is_text, kinds, meant, no_option
-from aetrain.config.words import suggest
+from aetrain.config.words import closest, suggest
 
 
 def explain(error: BaseException, words: Sequence[str] = ()) -> str:
@@ -121,10 +121,6 @@ def _of_value(cause: OmegaConfBaseException, text: str, words: Sequence[str]) ->
         return f"{told}: give " + {"b": "true or false", "i": "a whole number", "f": "a number"}[kind[0]]
     if cause.full_key or (cause.key is not None and str(cause.key) != "None"):
         return f"{told}: give plain text" if kinds(key) else f"{told}: it does not take this value"
-    if word := next((word for word in words if re.match(r"[\w/]+=\[", word)), ""):
-        return (
-            f"{word}: give one option, as in {word.partition('=')[0]}={word.partition('[')[2].split(',')[0].strip(']')}"
-        )
     if "ListConfig" in reason:
         return f"{_place(text) or 'a file of your YAML: '}a list, where lines of the form key: value are needed"
     return f"{_place(text)}{reason}"
@@ -145,7 +141,7 @@ def _below(key: str, words: Sequence[str]) -> list[str]:
 def unknown(key: str, siblings: Iterable[str], words: Sequence[str] = ()) -> str:
     """The line about a dotted key that is not declared. siblings: the names that are, in its place; words: the command
     line."""
-    siblings = list(siblings)
+    siblings = [name for name in siblings if not name.startswith("_")]
     if key in (names(Config) or ()):
         return "the file that -cn names does not build on ours; begin it with 'defaults: [config, _self_]'"
     if not _value(key, words) and (below := _below(key, words)):
@@ -167,6 +163,11 @@ def unknown(key: str, siblings: Iterable[str], words: Sequence[str] = ()) -> str
         return f"{told}: it is now {place}{example}"
     if key.endswith("schedule.gamma") or re.search(r"\.schedule\.\w+\.gamma$", key):
         return f"{told}: it is now {key.removesuffix('gamma')}factor"
-    if near := meant(key, value, words, siblings):
+    group, _, name = key.rpartition(".")
+    if not group.startswith("hydra"):
+        near = meant(key, value, words, siblings)
+    elif near := closest(name, siblings):
+        near = f"{group}.{near}={value}"
+    if near:
         return f"{told}: did you mean {near}?"
-    return f"{told}: {suggest(key.rpartition('.')[2], siblings)}" if siblings else told
+    return f"{told}: {suggest(name, siblings)}" if siblings else told

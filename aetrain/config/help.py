@@ -13,7 +13,7 @@ from aetrain.config import packages
 from aetrain.config.fields import hparams, in_use, range_in_words
 from aetrain.config.schema import Config
 from aetrain.config.schema.schedule import Schedule
-from aetrain.config.tables import GROUPS
+from aetrain.config.tables import GROUPS, ON_RUNS
 from aetrain.config.words import show
 
 WIDTH = 100
@@ -25,7 +25,8 @@ aetrain: train autoencoders from the command line.
   aetrain resume=outputs/vae/<time>                continue a run, or a sweep; resume=latest the newest
   aetrain runs                                     what has been trained, and how it came out
   aetrain report run=outputs/sweeps/<time>         the report of a sweep, or of any set of runs
-  aetrain model=beta_vae --help                    the keys of a model
+  aetrain evaluate run=outputs/vae/<time>          a task on a trained model: see below
+  aetrain model=beta_vae --help                    the keys of a model; aetrain evaluate --help: of a task
   aetrain model=vae --cfg job                      print the configuration and exit
 
 A run writes outputs/<model>/<time>/, a sweep outputs/sweeps/<time>/<n>_<overrides>/. Look at them with:
@@ -34,7 +35,40 @@ tensorboard --logdir outputs"""
 
 def page(config: Config) -> str:
     """The help page of a command line that composes to `config`."""
-    return "\n".join([USAGE, "", "Groups and their options:", *_groups(), "", *_keys(config)])
+    return "\n".join([USAGE, "", *_tasks(), "", "Groups and their options:", *_groups(), "", *_keys(config)])
+
+
+def _tasks() -> Iterator[str]:
+    yield "Tasks on a trained model:"
+    for name, cls in ON_RUNS.items():
+        yield textwrap.fill(f"{name:<14}  {_about(cls)}", WIDTH, initial_indent="  ", subsequent_indent=" " * 18)
+
+
+def _about(cls: type) -> str:
+    return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+
+
+def task_page(config: Config) -> str:
+    """The help page of a task on a trained model, in a command line that composes to `config`."""
+    task = config.task
+    lines = [f"aetrain {task.name} run=<run> [key=value …]", "", textwrap.fill(_about(type(task)), WIDTH), ""]
+    for field in _own_first(type(task)):
+        if field.name != "name":
+            lines += _line(f"{field.name}={show(getattr(task, field.name))}", field, in_use(task, field))
+    for key, text in ON_A_RUN.items():
+        lines.append(textwrap.fill(f"{key:<32}  {text}", WIDTH, initial_indent="  ", subsequent_indent=" " * 36))
+    return "\n".join(lines)
+
+
+ON_A_RUN = {
+    "run=outputs/vae/<time>": "the run, with the weights that it was tested with; a checkpoint of one; or the folder "
+    "of a sweep or of several runs: all that are done, and a table over them",
+    "out=<run>/<task>_<n>": "the folder for what is written; by default a new one inside the run's",
+    "seed=0": "of what is drawn at random",
+    "data=folder data.path=photos": "other images than the run's, with all keys of their group, fitted to its size and "
+    " channels; without data=, the keys of the run's own data, as in data.limit=100",
+    "device=auto": "where to compute, with all keys of the group; by default as the run did",
+}
 
 
 def _groups() -> Iterator[str]:

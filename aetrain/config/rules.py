@@ -13,6 +13,7 @@ from aetrain.config.fields import hparams, range_error
 from aetrain.config.schema import Config
 from aetrain.config.schema.model.vae import VAE
 from aetrain.config.schema.schedule import Schedule
+from aetrain.config.schema.task.base import OnRun
 from aetrain.config.tables import TASKS
 from aetrain.data.card import card, has_val, sizes, train_size
 from aetrain.errors import UserError
@@ -79,6 +80,10 @@ def check_objective(config: Config) -> None:
     if task.name == "report":
         raise UserError(
             "task=report: trains nothing; alone with sweep=…, as in aetrain task=report sweep=outputs/sweeps/<time>"
+        )
+    if isinstance(task, OnRun):
+        raise UserError(
+            f"task={task.name}: trains nothing; give the run, as in aetrain {task.name} run=outputs/vae/<time>"
         )
     if task.name == "linear":
         check_linear(config)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint
 
 from aetrain.config.packages import offers, package_of
-from aetrain.config.schema import data, net, optimizer, task
+from aetrain.config.schema import data, net, optimizer
 from aetrain.config.schema.device import Device
 from aetrain.config.schema.model.ae import AE
 from aetrain.config.schema.model.beta_vae import BetaVAE
@@ -22,6 +22,19 @@ from aetrain.config.schema.model.dae import DAE
 from aetrain.config.schema.model.iwae import IWAE
 from aetrain.config.schema.model.sparse import Sparse
 from aetrain.config.schema.model.vae import VAE
+from aetrain.config.schema.task.anomaly import Anomaly
+from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.classify import ClassifyTask
+from aetrain.config.schema.task.denoise import Denoise
+from aetrain.config.schema.task.embed import Embed
+from aetrain.config.schema.task.evaluate import Evaluate
+from aetrain.config.schema.task.export import Export
+from aetrain.config.schema.task.inpaint import Inpaint
+from aetrain.config.schema.task.linear import LinearTask
+from aetrain.config.schema.task.reconstruct import Reconstruct
+from aetrain.config.schema.task.report import Report
+from aetrain.config.schema.task.retrieve import Retrieve
+from aetrain.config.schema.task.train import Train
 from aetrain.config.schema.trainer import Trainer
 from aetrain.errors import UserError
 
@@ -108,12 +121,23 @@ SETS = Table(
     | dict.fromkeys(("fashion_mnist", "kmnist", "cifar10", "cifar100"), "vision"),
 )  # fmt: skip
 OPTIMIZERS = dict.fromkeys(("adam", "adamw", "sgd"), optimizer.FirstOrder) | {"lbfgs": optimizer.LBFGS}
-TASKS = {
-    "train": task.Train,
-    "linear": task.LinearTask,
-    "classify": task.ClassifyTask,
-    "report": task.ReportTask,
+# What trains, and what is done with trained models: of the latter, a class's own `needs_data` says whether it takes the
+# model alone or images as well.
+TASKS: dict[str, type] = {
+    "train": Train,
+    "linear": LinearTask,
+    "classify": ClassifyTask,
+    "report": Report,
+    "evaluate": Evaluate,
+    "reconstruct": Reconstruct,
+    "embed": Embed,
+    "retrieve": Retrieve,
+    "denoise": Denoise,
+    "inpaint": Inpaint,
+    "anomaly": Anomaly,
+    "export": Export,
 }
+ON_RUNS: dict[str, type[OnRun]] = {name: cls for name, cls in TASKS.items() if issubclass(cls, OnRun)}
 DEVICES = dict.fromkeys(("auto", "cpu", "cuda", "mps"), Device)
 
 # Group -> option -> dataclass. `trainer` has no name: its one dataclass is the group's.

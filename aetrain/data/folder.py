@@ -140,9 +140,10 @@ def _check_damaged(config: Folder, held: cache.Entry, found: _Found) -> None:
 
 def _say(config: Folder, found: _Found, held: cache.Entry) -> None:
     if held.damaged:
+        shown = ", ".join(f"{name} ({reason})" for _, name, reason in held.damaged[:5])
         log.info(
-            "data.on_corrupt=skip: %d of %d files are left out, named in %s", len(held.damaged), held.n,
-            found.place / "damaged.txt",
+            "data.on_corrupt=skip: %d of %d files are left out: %s%s; all are named in %s", len(held.damaged), held.n,
+            shown, ", …" if len(held.damaged) > 5 else "", found.place / "damaged.txt",
         )  # fmt: skip
     if found.scan.left_out:
         log.info("%s: %d images that metadata.csv does not name are left out", config.path, found.scan.left_out)

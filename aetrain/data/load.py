@@ -12,10 +12,10 @@ from torch import Tensor
 
 from aetrain.config.schema.data import Data
 from aetrain.config.tables import SETS
-from aetrain.data.card import Card, card, kept_labels, sizes
+from aetrain.data.card import PARTS, Card, card, kept_labels, sizes
 from aetrain.data.lazy import Lazy, Stored
 from aetrain.data.memory import available
-from aetrain.data.split import Split, Splits
+from aetrain.data.split import Split, Splits, joined
 from aetrain.errors import UserError
 from aetrain.noise import mix
 
@@ -27,27 +27,62 @@ def load(config: Data, device: torch.device) -> Splits:
 
     The held-out images are the same for every seed, so that runs over seeds share their splits.
     """
-    source = import_module(SETS.module(config.name))
-    parts = source.load(config)  # {"train": Split, and "val" and "test" where the data have them}
-    if config.classes is not None:
-        parts = _of_classes(parts, config, source.card(config))
-    known = card(config)
+    parts, known = _parts(config), card(config)
     keeps = _is_resident(config, known, device)
     splits = {}
     for name, (part, index) in held_out(parts, config).items():
         if known.is_sorted:
-            order = torch.randperm(len(index), generator=torch.Generator().manual_seed(mix("order", name)))
-            index = index[order]
-        whole, index = parts[part], index[: config.limit]
+            index = index[_order(name, len(index))]
         # A set that is binarized anew for every batch is so in training alone: a split that changed with every
         # evaluation would be none.
         how = "static" if config.binarization == "dynamic" and name != "train" else config.binarization
-        if isinstance(whole, Lazy):
-            splits[name] = whole.take(index).to(device)
-        elif keeps:
-            splits[name] = _binarized(whole.take(index), how, part, index, len(whole)).to(device)
-        else:
-            splits[name] = Lazy(Stored(whole, device), index, threshold=how == "threshold")
+        splits[name] = _placed(parts[part], part, index[: config.limit], how, keeps, device)
+    return _with_facts(splits, known, config)
+
+
+def load_whole(config: Data, device: torch.device) -> Splits:
+    """All images in one split, `test`, in the data's own order: for data that are looked at, not trained on."""
+    parts, known = _parts(config), card(config)
+    keeps = _is_resident(config, known, device)
+    how = "static" if config.binarization == "dynamic" else config.binarization
+    left, found = config.limit, []
+    for name in (name for name in PARTS if name in parts):
+        index = torch.arange(len(parts[name]))
+        if left is not None:
+            index = index[_order(name, len(index))][:left] if known.is_sorted else index[:left]
+            left -= len(index)
+        found.append(_placed(parts[name], name, index, how, keeps, device))
+    if len(found) > 1 and any(isinstance(part, Lazy) for part in found):
+        raise UserError(
+            f"split=all: data={config.name} are read as they are needed, one split at a time; give split=test"
+        )
+    whole = found[0] if len(found) == 1 else joined(found)
+    none = whole.take(torch.arange(0))
+    return _with_facts({"train": none, "val": none, "test": whole}, known, config)
+
+
+def _parts(config: Data) -> dict[str, Split]:
+    """{"train": Split, and "val" and "test" where the data have them}, of the classes that are kept."""
+    source = import_module(SETS.module(config.name))
+    parts = source.load(config)
+    return parts if config.classes is None else _of_classes(parts, config, source.card(config))
+
+
+def _order(name: str, n: int) -> Tensor:
+    """A fixed permutation, for images that lie sorted by class or factor."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(mix("order", name)))
+
+
+def _placed(whole: Split, part: str, index: Tensor, how: str, keeps: bool, device: torch.device) -> Split:
+    """The images of an index, binarized, where they are to be. part: of the data, for the noise."""
+    if isinstance(whole, Lazy):
+        return whole.take(index).to(device)
+    if keeps:
+        return _binarized(whole.take(index), how, part, index, len(whole)).to(device)
+    return Lazy(Stored(whole, device), index, threshold=how == "threshold")
+
+
+def _with_facts(splits: dict[str, Split], known: Card, config: Data) -> Splits:
     binary = known.binary or config.binarization != "none"
     return Splits(**splits, n_classes=known.n_classes, binary=binary, factors=known.factors, classes=known.classes)
 

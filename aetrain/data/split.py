@@ -105,6 +105,16 @@ class Split:
         return (total.double() / (255 * len(images))).float()
 
 
+def joined(parts: Sequence[Split]) -> Split:
+    """Several splits, one after the other."""
+    columns = [[getattr(part, name) for part in parts] for name in ("images", "labels", "of_factors")]
+    images, labels, factors = (None if column[0] is None else torch.cat(column) for column in columns)
+    names = None
+    if parts[0].of_names is not None:
+        names = [name for part in parts for name in part.of_names]
+    return Split(images, labels, factors, names)
+
+
 @dataclass(frozen=True)
 class Splits:
     train: Split

@@ -22,17 +22,17 @@ class Codes(NamedTuple):
     y: Tensor
 
 
-def code_chunks(model: Autoencoder, split: Split, most: int | None = None) -> Iterator[Codes]:
+def code_chunks(model: Autoencoder, split: Split, most: int | None = None, at_once: int = AT_ONCE) -> Iterator[Codes]:
     """The codes of all images in order, or of the first `most`, a portion at a time: means of the posterior, for a
     model that has one."""
     with evaluating(model), torch.no_grad():
-        for x, y in split.chunks(AT_ONCE, most):
+        for x, y in split.chunks(at_once, most):
             yield Codes(model.encode(x, y).flatten(1).to(torch.get_default_dtype()), y)
 
 
-def codes(model: Autoencoder, split: Split, most: int | None = None) -> Codes:
+def codes(model: Autoencoder, split: Split, most: int | None = None, at_once: int = AT_ONCE) -> Codes:
     """`code_chunks` in one piece."""
-    parts = list(code_chunks(model, split, most))
+    parts = list(code_chunks(model, split, most, at_once))
     if not parts:
         empty = torch.zeros(0, *model.code_shape, device=split.device)
         return Codes(empty.flatten(1), torch.zeros(0, dtype=torch.int64, device=split.device))

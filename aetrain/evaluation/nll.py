@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
 
 from aetrain.data.split import Split
 from aetrain.evaluation.terms import evaluating, split_statistics
@@ -27,15 +28,20 @@ def importance_nll(model: Autoencoder, split: Split, samples: int, seed: int, mo
         total = torch.zeros((), dtype=torch.float64, device=split.device)
         images = 0
         for x, y in split.chunks(BLOCK, most):
-            mu, logvar = model.posterior(x, y)
-            log_sum = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device)
             with model.noise.fixed(seed, images):
-                for done in range(0, samples, SAMPLES_AT_ONCE):
-                    k = min(SAMPLES_AT_ONCE, samples - done)
-                    epsilon = model.noise.randn_like(mu.unsqueeze(1).expand(-1, k, -1))
-                    log_likelihood, log_ratio = model.log_weights(x, mu, logvar, epsilon, y)
-                    weights = log_likelihood.double() + log_ratio.double()
-                    log_sum = torch.logaddexp(log_sum, torch.logsumexp(weights, dim=1))
-            total += (math.log(samples) - log_sum).sum()
+                total -= log_importance_mean(model, x, y, samples).sum()
             images += len(x)
         return float(total) / images
+
+
+def log_importance_mean(model: Autoencoder, x: Tensor, y: Tensor | None, samples: int) -> Tensor:
+    """log 1/K Σ_k p(x, z_k) / q(z_k | x) of each image: (B, C, H, W) -> (B,), float64."""
+    mu, logvar = model.posterior(x, y)
+    log_sum = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device)
+    for done in range(0, samples, SAMPLES_AT_ONCE):
+        k = min(SAMPLES_AT_ONCE, samples - done)
+        epsilon = model.noise.randn_like(mu.unsqueeze(1).expand(-1, k, -1))
+        log_likelihood, log_ratio = model.log_weights(x, mu, logvar, epsilon, y)
+        weights = log_likelihood.double() + log_ratio.double()
+        log_sum = torch.logaddexp(log_sum, torch.logsumexp(weights, dim=1))
+    return log_sum - math.log(samples)

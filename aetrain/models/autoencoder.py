@@ -76,6 +76,24 @@ class Autoencoder(nn.Module):
         """(B, *code_shape) -> the mean image, (B, C, H, W)."""
         return self.mean_image(self.decoder_output(z, y))
 
+    def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The mean image of an image's code, without noise: (B, C, H, W) -> (B, C, H, W)."""
+        return self.decode(self.encode(x, y), y)
+
+    @torch.no_grad()
+    def score(self, x: Tensor, y: Tensor | None = None, seed: int = 0) -> Tensor:
+        """How badly the model explains each image: its negative ELBO, in nats, where it has one, else its recon.
+        (B, C, H, W) -> (B,). The noise of an image depends on the seed and its place in the batch. A sigma that is
+        optimal is that of this batch."""
+        was_training = self.training
+        self.eval()
+        try:
+            with self.noise.fixed(seed):
+                terms = self.terms(x, y)
+        finally:
+            self.train(was_training)
+        return terms.get("nelbo", terms["recon"])
+
     def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """Mean images of n draws from the prior, y: (n,) labels -> (n, C, H, W). Raises a UserError without one."""
         if self.prior is None:

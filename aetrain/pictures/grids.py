@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +23,7 @@ from aetrain.pictures.traversals import traversals
 
 ROWS = COLUMNS = 8
 GAP = 2  # pixels between images
+ENLARGED = 64  # pixels of the longer side of a small image, about, where it is enlarged
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,44 @@ def whole_rows(rows: Tensor) -> Tensor:
     return rows[: len(rows) // COLUMNS * COLUMNS or None]
 
 
-def grid(name: str, images: Tensor) -> Grid:
-    """images: (rows, columns, C, H, W) or (n, C, H, W), shown in rows of COLUMNS, two pixels apart."""
+def grid(name: str, images: Tensor, enlarge: bool = False) -> Grid:
+    """images: (rows, columns, C, H, W) or (n, C, H, W), shown in rows of COLUMNS, two pixels apart. enlarge: small
+    images by a whole number, so that a person sees their pixels."""
     if images.ndim == 4:
         images = images.unflatten(0, (-1, min(COLUMNS, len(images))))
+    if enlarge:
+        images = enlarged(images)
     channels = images.shape[2]
-    pixels = (images.float().clamp(0, 1) * 255).round().to(torch.uint8)
+    pixels = to_bytes(images)
     tiles = F.pad(pixels, (0, GAP, 0, GAP), value=128).permute(2, 0, 3, 1, 4)  # (C, rows, H + gap, columns, W + gap)
     canvas = F.pad(tiles.flatten(3, 4).flatten(1, 2), (GAP, 0, GAP, 0), value=128)
-    canvas = canvas.permute(1, 2, 0).squeeze(2).cpu()  # (H, W) or (H, W, C)
+    return Grid(name, png(canvas), canvas.shape[1], canvas.shape[2], channels)
+
+
+def beside(parts: Sequence[Tensor], columns: int) -> Tensor:
+    """Rows of one part above rows of the next, the same images below each other; grey where the last row is not full.
+    parts: each (N, C, H, W) in [0, 1] -> (rows, columns, C, H, W)."""
+    columns = min(columns, len(parts[0]))
+    missing = -len(parts[0]) % columns
+    full = [F.pad(part.float(), (0, 0) * (part.ndim - 1) + (0, missing), value=0.5) for part in parts]
+    return torch.stack([part.unflatten(0, (-1, columns)) for part in full], dim=1).flatten(0, 1)
+
+
+def enlarged(images: Tensor) -> Tensor:
+    """Every pixel a square of so many that an image has about ENLARGED of them. (…, C, H, W) in the same form."""
+    factor = max(1, round(ENLARGED / max(images.shape[-2:])))
+    return images.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """[0, 1] -> uint8."""
+    return (images.float().nan_to_num(0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def png(image: Tensor) -> bytes:
+    """A PNG file. image: (C, H, W), uint8 or in [0, 1]."""
+    pixels = to_bytes(image) if image.is_floating_point() else image
     buffer = io.BytesIO()
-    Image.fromarray(canvas.numpy()).save(buffer, "PNG", compress_level=3)  # half the time of 6, a tenth more bytes
-    return Grid(name, buffer.getvalue(), canvas.shape[0], canvas.shape[1], channels)
+    picture = pixels.permute(1, 2, 0).squeeze(2).cpu().numpy()  # (H, W) or (H, W, C)
+    Image.fromarray(picture).save(buffer, "PNG", compress_level=3)  # half the time of 6, a tenth more bytes
+    return buffer.getvalue()

@@ -58,14 +58,12 @@ class Sweep:
         return next((member for member in self.members if identity(member.config) == wanted), None)
 
 
-# What a resumed sweep takes over of how it was launched. The rest is given again: some of it, such as the shell
-# commands of a job on a cluster, runs code.
-LAUNCH: dict[str, Any] = {
-    "launcher": ("aetrain", "basic", "joblib"),
-    "mode": ("auto", "stack", "processes", "sequential"),
-    "workers": int,
-    "memory_gb": float,
-    "n_jobs": int,
+# What a resumed sweep takes over of how it was launched: the launcher, and of each its keys. The rest is given again:
+# some of it, such as the shell commands of a job on a cluster, runs code.
+LAUNCH: dict[str, dict[str, Any]] = {
+    "aetrain": {"mode": ("auto", "stack", "processes", "sequential"), "workers": int, "memory_gb": float},
+    "basic": {},
+    "joblib": {"n_jobs": int},
 }
 
 
@@ -106,13 +104,18 @@ def check_name(folder: Any) -> None:
     parts = PurePosixPath(folder).parts if isinstance(folder, str) and folder.isprintable() else ()
     if not parts or folder.startswith("/") or ".." in parts or parts == (".",) or len(folder) > 1000:
         raise ValueError(f"{str(folder)[:40]!r} is no folder inside the sweep's")
+    if any(len(os.fsencode(part)) > 255 for part in parts):
+        raise ValueError("a name of more than 255 bytes, which no file system takes")
 
 
 def _launch(content: Any) -> dict[str, str | int | float]:
     """What of it LAUNCH allows."""
-    found = {}
-    for key, kind in LAUNCH.items():
-        value = content.get(key) if isinstance(content, dict) else None
+    launcher = content.get("launcher") if isinstance(content, dict) else None
+    if not isinstance(launcher, str) or launcher not in LAUNCH:
+        return {}
+    found = {"launcher": launcher}
+    for key, kind in LAUNCH[launcher].items():
+        value = content.get(key)
         is_fit = value in kind if isinstance(kind, tuple) else type(value) in (int, kind)
         if is_fit:
             found[key] = value

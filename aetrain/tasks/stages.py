@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aetrain import device
-from aetrain.config.schema.task import Train
+from aetrain.config.schema.task.train import Train
 from aetrain.config.tree import config_hash
 from aetrain.data.card import content_sum
 from aetrain.data.split import Splits

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,12 +27,11 @@ from aetrain.run import Run
 from aetrain.training import checkpoint
 from aetrain.training.loading import start_from
 from aetrain.training.loop import Training
+from aetrain.training.out_of_memory import OUT_OF_MEMORY
 from aetrain.training.signals import Requests, listening
 from aetrain.training.state import restore, stays_stopped
 
 log = logging.getLogger(__name__)
-
-OUT_OF_MEMORY = re.compile(r"allocate memory|out of memory|ALLOC_FAILED")
 
 
 def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> float | None:
@@ -187,6 +185,7 @@ def load_state(config, folder: Path) -> dict[str, Any] | None:
         return None
     state = checkpoint.load(path)
     checkpoint.check_state(path, state, config)
+    checkpoint.check_content(path, state, config)
     return state
 
 
@@ -234,7 +233,6 @@ def explained(config, folder: Path) -> Iterator[None]:
             f"intact; make room, then continue with aetrain resume={folder}"
         ) from error
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        # torch's allocator on the CPU and CUDA's libraries raise plain RuntimeErrors.
         if not isinstance(error, torch.OutOfMemoryError | MemoryError) and not OUT_OF_MEMORY.search(str(error)):
             raise
         trainer = config.trainer

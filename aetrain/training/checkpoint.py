@@ -97,11 +97,15 @@ def check_state(path: Path, state: dict[str, Any], config: Any) -> None:
     )
     if not sound:
         raise UserError(f"{path}: holds values that no run of aetrain writes; use another checkpoint")
-    if "content" in state and state["content"] != content_sum(config.data):
-        raise UserError(f"{path}: was trained on other images than data={config.data.name} holds now; start a new run")
     theirs = flatten(plain(stored.build(state["config"], str(path))))
     for key, value in flatten(plain(config)).items():
         if not MAY_CHANGE.match(key) and theirs.get(key) != value:
             raise UserError(
                 f"{path}: is of a run with another {key} than asked for here ({theirs.get(key)}, not {value})"
             )
+
+
+def check_content(path: Path, state: dict[str, Any], config: Any) -> None:
+    """Raise a UserError unless the configuration's data hold the images that the run was trained on."""
+    if "content" in state and state["content"] != content_sum(config.data):
+        raise UserError(f"{path}: was trained on other images than data={config.data.name} holds now; start a new run")

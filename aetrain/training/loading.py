@@ -15,13 +15,29 @@ from aetrain.data.card import card, train_size
 from aetrain.data.facts import Facts
 from aetrain.errors import UserError
 from aetrain.models import Autoencoder
+from aetrain.runs import Trained
 from aetrain.training import checkpoint
+from aetrain.training.schedules import finish
 
 
 def load_model(run: Path, device: str = "cpu") -> Autoencoder:
     """See aetrain.load."""
-    path = run if run.is_file() else run / "checkpoints" / f"{_tested(run)}.pt"
+    path = run if run.is_file() else run / "checkpoints" / f"{tested(run)}.pt"
     content = checkpoint.load(path, device)
+    return rebuilt(content, path, device)
+
+
+def load_state(run: Trained) -> tuple[Path, dict[str, Any]]:
+    """The checkpoint that a run names, checked as on resuming. Raises a UserError."""
+    path = run.checkpoint or run.folder / "checkpoints" / f"{tested(run.folder)}.pt"
+    content = checkpoint.load(path)
+    checkpoint.check_state(path, content, run.config)
+    return path, content
+
+
+def rebuilt(content: dict[str, Any], path: Path, device: str | torch.device) -> Autoencoder:
+    """The model of a checkpoint's content, in evaluation mode, its hparams as at the end of the run. Raises a
+    UserError."""
     config = stored.build(content["config"], str(path))
     with torch.random.fork_rng(devices=[]):
         try:
@@ -30,13 +46,14 @@ def load_model(run: Path, device: str = "cpu") -> Autoencoder:
         except (ValueError, TypeError, RuntimeError, KeyError, AttributeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"{path}: its weights do not fit its configuration ({reason})") from error
+    finish(config, model)
     return model.eval()
 
 
 def start_from(model: Autoencoder, run: Path) -> None:
     """Give a model the weights of another run's, of its folder those that were tested. Raises a UserError where they
     do not fit."""
-    path = run if run.is_file() else run / "checkpoints" / f"{_tested(run)}.pt"
+    path = run if run.is_file() else run / "checkpoints" / f"{tested(run)}.pt"
     weights = checkpoint.load(path)["model"]
     try:
         model.load_state_dict(weights)
@@ -48,7 +65,7 @@ def start_from(model: Autoencoder, run: Path) -> None:
         ) from error
 
 
-def _tested(run: Path) -> str:
+def tested(run: Path) -> str:
     """Which weights result.json says were tested; the last where there is no result."""
     try:
         result: Any = json.loads(stored.read_bytes(run / "result.json", stored.LARGEST))

@@ -32,18 +32,29 @@ def factor(schedule: Schedule, progress: float) -> float:
     raise ValueError(schedule.kind)
 
 
+def _scheduled(config, model) -> dict[str, tuple]:
+    """Name -> buffer, value and schedule of the model's hparams that change during a run."""
+    buffers = dict(model.named_buffers(recurse=False))
+    return {
+        name: (buffers[name], getattr(config.model, name), schedule)
+        for name, schedule in vars(config.model.schedule).items()
+        if name in buffers and schedule.kind != "constant"
+    }
+
+
+def finish(config, model) -> None:
+    """Set every hparam to what it is at the end of the run, with which a model is tested."""
+    for buffer, value, schedule in _scheduled(config, model).values():
+        buffer.fill_(value * factor(schedule, 1.0))
+
+
 class Scheduler:
     """Writes every scheduled value in place before a step: the optimizer's learning rate and the model's hparams."""
 
     def __init__(self, config, model, optimizer, total_steps: int):
         self._optimizer, self._lr, self._total = optimizer, config.optimizer.lr, total_steps
         self._lr_schedule = config.optimizer.schedule
-        buffers = dict(model.named_buffers(recurse=False))
-        self._hparams = {
-            name: (buffers[name], getattr(config.model, name), schedule)
-            for name, schedule in vars(config.model.schedule).items()
-            if name in buffers and schedule.kind != "constant"
-        }
+        self._hparams = _scheduled(config, model)
 
     @property
     def active(self) -> bool:

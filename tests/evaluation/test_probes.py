@@ -63,10 +63,9 @@ def test_probes_of_a_model_stand_beside_pixels_and_pca():
     assert probes(net, Split(train.images, torch.full((200,), -1)), test) == {}
 
 
-def test_codes_are_means_and_do_not_depend_on_portions(monkeypatch):
+def test_codes_are_means_and_do_not_depend_on_portions():
     net, images = build("model=vae"), torch.rand(30, 1, 28, 28)
-    monkeypatch.setattr("aetrain.evaluation.codes.AT_ONCE", 7)
-    found = codes(net, Split(images, torch.arange(30)), most=20)
+    found = codes(net, Split(images, torch.arange(30)), most=20, at_once=7)
     torch.testing.assert_close(found.z, net.posterior(images[:20])[0])
     assert torch.equal(found.y, torch.arange(20)) and net.training
     assert codes(net, Split(images[:0], torch.arange(0))).z.shape == (0, 20)

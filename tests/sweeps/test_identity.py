@@ -111,7 +111,7 @@ def test_another_tools_folder_keeps_the_sweep_from_starting(aetrain):
     assert theirs.read_text() == "theirs" and not (aetrain.folder / "sweep" / "0_x").exists()
 
 
-@pytest.mark.parametrize("subdir", ["same", "../out", "/tmp/out"])
+@pytest.mark.parametrize("subdir", ["same", "../out", "/tmp/out", "n" * 256])
 def test_a_subdir_that_is_no_place_of_a_members_own_is_refused(aetrain, subdir):
     code, _, err = aetrain(*LINE, "seed=0,1", f"hydra.sweep.subdir={subdir}")
     assert code == 2 and err.count("\n") == 1 and "hydra.sweep.subdir" in err
@@ -183,6 +183,14 @@ def test_a_sweep_file_of_another_kind_is_refused_untouched(aetrain, pristine, pa
     assert {p: p.read_bytes() for p in aetrain.folder.rglob("*") if p.is_file()} == before
 
 
+LAUNCHERS = {
+    "aetrain": ["hydra/launcher=aetrain", "hydra.launcher.mode='stack'"],
+    "joblib": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+    "submitit_slurm": ["hydra/launcher=aetrain"],
+    "../evil": ["hydra/launcher=aetrain"],
+}
+
+
 def test_how_it_was_launched_is_taken_over_only_where_that_is_harmless(aetrain, pristine):
     """Members of a sweep on a cluster begin with shell commands of the user's: nobody else's are run."""
     from aetrain.resume import arguments
@@ -190,12 +198,11 @@ def test_how_it_was_launched_is_taken_over_only_where_that_is_harmless(aetrain, 
     sweep = aetrain.folder / "sweep"
     shutil.copytree(pristine, sweep)
     content = json.loads((sweep / "sweep.json").read_text())
-    content["launch"] = {"launcher": "submitit_slurm", "setup": ["reboot"], "_target_": "os.system", "mode": "stack",
-                         "workers": "2; reboot", "n_jobs": 2}  # fmt: skip
-    (sweep / "sweep.json").write_text(json.dumps(content))
-    assert arguments(["resume=sweep"]).launch == [
-        "hydra.sweep.dir='sweep'", "hydra/launcher=aetrain", "hydra.launcher.mode='stack'", "hydra.launcher.n_jobs=2",
-    ]  # fmt: skip
+    for launcher, taken in LAUNCHERS.items():
+        content["launch"] = {"launcher": launcher, "setup": ["reboot"], "_target_": "os.system", "mode": "stack",
+                             "workers": "2; reboot", "n_jobs": 2}  # fmt: skip
+        (sweep / "sweep.json").write_text(json.dumps(content))
+        assert arguments(["resume=sweep"]).launch == ["hydra.sweep.dir='sweep'", *taken]
 
 
 def test_multirun_yaml_is_not_read(aetrain, pristine):

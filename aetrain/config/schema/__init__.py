@@ -13,7 +13,7 @@ from aetrain.config.schema.device import Device
 from aetrain.config.schema.model.base import Model
 from aetrain.config.schema.net import Net
 from aetrain.config.schema.optimizer import Optimizer
-from aetrain.config.schema.task import Task
+from aetrain.config.schema.task.base import Task
 from aetrain.config.schema.trainer import Trainer
 
 

@@ -25,7 +25,7 @@ from aetrain.sweeps.members import LAUNCH
 
 log = logging.getLogger(__name__)
 
-MODES = LAUNCH["mode"]
+MODES = LAUNCH["aetrain"]["mode"]
 
 
 def check_ways(mode: Any, workers: Any, memory_gb: Any) -> None:

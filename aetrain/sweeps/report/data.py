@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from aetrain.files import harmless
 from aetrain.sweeps.report.analysis import Sweep, pareto
 from aetrain.sweeps.report.read import Member
 from aetrain.sweeps.report.suggest import Suggestion
 from aetrain.sweeps.report.values import MISSING, Missing, Value, clean, show
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # what a spreadsheet computes begins so
 
 
 def as_data(name: str, sweep: Sweep, suggestions: Sequence[Suggestion]) -> dict[str, Any]:
@@ -69,11 +68,11 @@ def as_csv(sweep: Sweep) -> str:
     tags = list(dict.fromkeys([*sweep.metrics, *sorted(tag for m in sweep.members for tag in m.metrics)]))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(map(_harmless, ["member", "status", "reason", "seed", *keys, *tags, "step", "seconds"]))
+    writer.writerow(map(harmless, ["member", "status", "reason", "seed", *keys, *tags, "step", "seconds"]))
     for m in sweep.members:
         values = [clean(m.name), m.status, m.reason, _cell(m.seed), *(_cell(m.value(key)) for key in keys)]
         values += [*(m.metrics.get(tag) for tag in tags), m.step, m.seconds]
-        writer.writerow(map(_harmless, values))
+        writer.writerow(map(harmless, values))
     return buffer.getvalue()
 
 
@@ -81,8 +80,3 @@ def _cell(value: Value | Missing) -> Any:
     if value is MISSING:
         return None
     return show(value) if value is None or isinstance(value, tuple | bool) else value
-
-
-def _harmless(value: Any) -> Any:
-    """Text that a spreadsheet would compute is marked as text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

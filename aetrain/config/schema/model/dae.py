@@ -8,18 +8,17 @@ from aetrain.config.schema.net import Net
 from aetrain.config.schema.schedule import scheduled
 from aetrain.errors import UserError
 
+CORRUPTIONS = ("masking", "independent_masking", "occlusion", "salt_and_pepper", "gaussian")
+LEVEL = ("share of the pixels set to 0 (masking, independent_masking, occlusion), or to 0 or 1 (salt_and_pepper); "
+         "standard deviation (gaussian)")  # fmt: skip
+
 
 @scheduled
 class DAE(Deterministic):
     """Denoising autoencoder (Vincent et al. 2008): recon of the clean image from a corrupted one."""
 
-    corruption: str = setting("what is done to the image that is encoded",
-                              choices=("masking", "independent_masking", "occlusion", "salt_and_pepper", "gaussian"),
-                              )  # fmt: skip
-    corruption_level: float = hparam(
-        "share of the pixels set to 0 (masking, independent_masking, occlusion), or to 0 or 1 (salt_and_pepper); "
-        "standard deviation (gaussian)", min=0,
-    )  # fmt: skip
+    corruption: str = setting("what is done to the image that is encoded", choices=CORRUPTIONS)
+    corruption_level: float = hparam(LEVEL, min=0)
 
     def __post_init__(self) -> None:
         if self.corruption != "gaussian" and self.corruption_level > 1:

@@ -1,31 +1,14 @@
-"""What is to be done: a dataclass for each task, listed in aetrain/config/tables.py."""
+"""Stacked autoencoders, then a classifier."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from aetrain.config.fields import setting
+from aetrain.config.schema.task.base import Task
 
 BY_ADAM = {"fine_tune_optimizer": ("adam",)}
 BY_LBFGS = {"fine_tune_optimizer": ("lbfgs",)}
-
-
-@dataclass
-class Task:
-    name: str = setting("the task's name")
-
-
-@dataclass
-class Train(Task):
-    """Train a model, then evaluate it on the test split."""
-
-
-@dataclass
-class LinearTask(Task):
-    """A linear autoencoder against PCA, or a linear VAE against probabilistic PCA, for codes of several sizes."""
-
-    code_sizes: list[int] = setting("units of the code, one training each; model.latent_dim follows", min=1)
-    train: bool = setting("false: only the closed form, evaluated")
 
 
 @dataclass
@@ -44,8 +27,3 @@ class ClassifyTask(Task):
     fine_tune_batch_size: int = setting("per step", min=1, unit="images", only_if=BY_ADAM)
     fine_tune_iterations: int = setting("of L-BFGS; the last counts", min=1, only_if=BY_LBFGS)
     fine_tune_decay: float = setting("coefficient of the head's sum of squared weights", min=0)
-
-
-@dataclass
-class ReportTask(Task):
-    """The report of a sweep, or of any set of runs: trains nothing."""

@@ -1,0 +1,1 @@
+"""The tasks' configurations: a file each, listed in aetrain/config/tables.py."""

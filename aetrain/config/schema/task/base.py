@@ -1,0 +1,31 @@
+"""What the configurations of tasks have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Optional
+
+from aetrain.config.fields import setting
+
+if TYPE_CHECKING:
+    from aetrain.config.schema import Config
+
+
+@dataclass
+class Task:
+    name: str = setting("the task's name")
+
+
+@dataclass
+class OnRun(Task):
+    """The keys of every task on a trained model."""
+
+    needs_data: ClassVar[bool] = True  # false: the model alone is enough, whatever became of its images
+
+    split: Optional[str] = setting("the images; null: test, and all of other images that have no test split",
+                                   choices=("test", "val", "train", "all"))  # fmt: skip
+    batch_size: Optional[int] = setting("at a time; does not change the results; null: the run's "
+                                        "trainer.eval_batch_size", min=1, unit="images")  # fmt: skip
+
+    def check(self, config: Config) -> None:
+        """Raise a UserError for a run that the task cannot be done on. config: the run's."""

@@ -1,0 +1,16 @@
+"""Evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aetrain.config.fields import setting
+from aetrain.config.schema.task.base import OnRun
+
+
+@dataclass
+class Evaluate(OnRun):
+    """What a trained model is worth: every term of its objective, NLL, image quality, what its codes tell."""
+
+    nll_samples: int = setting("importance samples per image for the NLL of models with a posterior and a likelihood; "
+                               "0: none", min=0)  # fmt: skip

@@ -1,0 +1,1 @@
+"""A trained model as files that other programs read: networks, weights, and a page that says how."""

@@ -1,0 +1,92 @@
+"""export.md: what the files are and how one uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aetrain.models import Autoencoder
+
+TEXT = """# {model}, exported
+
+Trained by aetrain; `encoder` and `decoder` each take and give one tensor of float32, a batch of any size first. There
+is no noise in them.
+
+| | tensor | shape | values |
+| --- | --- | --- | --- |
+| encoder, in | `image` | (batch, {image}) | {white} |
+| encoder, out; decoder, in | `code` | (batch, {code}) | {meaning} |
+| decoder, out | `image` | (batch, {image}) | {output} |
+
+| file | what it is | largest difference from the model, on random inputs |
+| --- | --- | --- |
+{files}
+
+## With onnxruntime, without torch
+
+```python
+import numpy as np
+import onnxruntime
+
+encoder = onnxruntime.InferenceSession("encoder.onnx", providers=["CPUExecutionProvider"])
+decoder = onnxruntime.InferenceSession("decoder.onnx", providers=["CPUExecutionProvider"])
+images = np.random.rand(8, {image}).astype(np.float32)  # yours: bytes / 255
+(codes,) = encoder.run(None, {{"image": images}})  # (8, {code})
+(again,) = decoder.run(None, {{"code": codes}})  # (8, {image})
+```
+{sampling}
+## With torch, without aetrain
+
+```python
+import torch
+
+encoder = torch.export.load("encoder.pt2").module()
+codes = encoder(torch.rand(8, {image}))  # (8, {code})
+weights = torch.load("model.pth", weights_only=True)  # the same as in model.safetensors, by the names of the layers
+```
+"""
+
+SAMPLING = """
+New images: the prior of the codes is the standard normal distribution.
+
+```python
+new = decoder.run(None, {{"code": np.random.randn(16, {code}).astype(np.float32)}})[0]
+```
+"""
+
+
+def page(model: Autoencoder, files: Mapping[str, str], differences: Mapping[str, float]) -> str:
+    """files: name -> what it is. differences: of those that compute."""
+    shown = {"image": _sizes(model.facts.image_shape), "code": _sizes(model.code_shape)}
+    rows = [f"| `{name}` | {what} | {_shown(differences.get(name))} |" for name, what in files.items()]
+    return TEXT.format(
+        model=model.config.name, **shown, white=_white(model), meaning=_meaning(model), output=_output(model),
+        files="\n".join(rows), sampling=SAMPLING.format(**shown) if model.prior is not None else "",
+    )  # fmt: skip
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return ", ".join(map(str, shape))
+
+
+def _shown(difference: float | None) -> str:
+    return "" if difference is None else f"{difference:.1e}"
+
+
+def _white(model: Autoencoder) -> str:
+    channels, *_ = model.facts.image_shape
+    order = {1: "grey", 3: "red, green, blue"}.get(channels, f"{channels} channels")
+    kind = ", 0 or 1" if model.facts.binary else ""
+    return f"0 (black) to 1 (white){kind}; {order}"
+
+
+def _meaning(model: Autoencoder) -> str:
+    if model.prior is not None:
+        return "the mean of the posterior"
+    ranges = {"sigmoid": "0 to 1", "tanh": "−1 to 1", "relu": "at least 0", "softplus": "at least 0"}
+    return ranges.get(model.config.code_activation, "any")
+
+
+def _output(model: Autoencoder) -> str:
+    config = model.config
+    unbounded = config.likelihood in ("squared_error", "gaussian") and config.output == "identity"
+    return "about 0 to 1, not clipped" if unbounded else "0 to 1"

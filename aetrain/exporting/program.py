@@ -1,0 +1,37 @@
+"""torch.export: a network as a graph that torch reads without this program."""
+
+from __future__ import annotations
+
+import io
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from aetrain.errors import RunFailed
+
+TRACED_WITH = 2  # images: of one, torch would take the batch for a constant
+
+
+def traced(network: nn.Module, example: Tensor) -> ExportedProgram:
+    """The network's graph for any batch. Raises RunFailed for one that torch cannot trace."""
+    try:
+        program = torch.export.export(network, (example[:TRACED_WITH],), dynamic_shapes=({0: Dim("batch", min=1)},))
+    except Exception as error:  # of many kinds, by what the network does; the reason is torch's own
+        reason = " ".join(str(error).split())[:300]
+        raise RunFailed(f"torch.export cannot trace this network ({type(error).__name__}: {reason})") from error
+    for node in program.graph.nodes:  # where it was traced: lines of code, with the paths of this machine
+        node.meta = {key: value for key, value in node.meta.items() if key not in ("stack_trace", "source_fn_stack")}
+    return program
+
+
+def saved(program: ExportedProgram) -> bytes:
+    """The content of a .pt2 file, for torch.export.load."""
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    return buffer.getvalue()
+
+
+def loaded(content: bytes) -> nn.Module:
+    """What torch.export.load makes of it."""
+    return torch.export.load(io.BytesIO(content)).module()
