@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from aetrain.console import number
+from aetrain.console import columns, number
 from aetrain.sweeps.report.analysis import Point, Stat, Sweep, analyse
 from aetrain.sweeps.report.read import find
 from aetrain.sweeps.report.values import show
@@ -30,8 +30,7 @@ def table(folder: Path) -> str:
         if sum(_widths([[*head, tag], *with_it])) + 2 * len(head) > width:
             break
         head, rows = [*head, tag], with_it
-    widths = _widths([head, *rows])
-    return "\n".join("  ".join(f"{c:>{w}}" for c, w in zip(row, widths, strict=True)) for row in (head, *rows))
+    return columns(head, rows)
 
 
 def _main_first(sweep: Sweep) -> list[str]:
