@@ -33,6 +33,8 @@ from aetrain.training.state import restore, stays_stopped
 
 log = logging.getLogger(__name__)
 
+MOST_PAIRED = 32  # dimensions of a code whose pairs are in result.json
+
 
 def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> float | None:
     """Train into `folder`, or go on where its last checkpoint ends. Returns the objective metric."""
@@ -109,11 +111,17 @@ def conclude(training: Training) -> dict[str, float]:
             f"diverged: test/loss is not finite after step {training.step} (optimizer.lr={config.optimizer.lr}); try a "
             "smaller optimizer.lr or trainer.clip_norm=1"
         )
+    shape = training.model.code_shape
+    pairs = (*shape, *shape) if shape[0] <= MOST_PAIRED else None
     per_unit = {
-        name: [round(float(v), 6) if math.isfinite(v) else None for v in value]
+        name: _rounded(value.tolist())
         for name, value in training.tested.diagnostics.items()
-        if value.shape == training.model.code_shape
+        if tuple(value.shape) in (tuple(shape), pairs)
     }
+    if len(rows := training.run.epochs()) > 1:  # one point is no curve
+        from aetrain.pictures.curves import curves  # here, because matplotlib takes half a second to import
+
+        training.run.picture("curves.png", curves(rows))
     skipped = {"skipped_steps": training.skipped_steps()} if config.trainer.on_nonfinite == "skip" else {}
     with training.requests.deferred():
         training.run.finish(training.step, "done", metrics, time.monotonic() - training.started,
@@ -121,6 +129,11 @@ def conclude(training: Training) -> dict[str, float]:
                             **skipped)  # fmt: skip
         training.is_concluded = True
     return metrics
+
+
+def _rounded(values: list[Any]) -> list[Any]:
+    """For JSON, which has no NaN."""
+    return [_rounded(v) if isinstance(v, list) else round(v, 6) if math.isfinite(v) else None for v in values]
 
 
 def write_off(training: Training, error: AetrainError | Interrupted) -> None:

@@ -22,7 +22,8 @@ from aetrain.evaluation.nll import importance_nll
 from aetrain.evaluation.terms import Evaluation, evaluate
 from aetrain.models import Autoencoder
 from aetrain.noise import mix
-from aetrain.pictures.grids import make_grids
+from aetrain.pictures.bars import bars
+from aetrain.pictures.grids import Grid, codes, make_grids
 from aetrain.run import Run
 from aetrain.training import checkpoint, state
 from aetrain.training.batches import Batches
@@ -83,6 +84,7 @@ class Training:
         self.tested: Evaluation | None = None  # after test()
         self.is_concluded = False  # whether its result is written
         self.lines = EpochTable(trainer.epochs)
+        self.kl_per_dimension: list[float] | None = None  # of the last evaluation
         self.bar: ProgressBar | None = None
         self.pending = False  # whether what is due after this step is still to be done
         self.first_step = 0  # of this process: the latch counts from here
@@ -211,6 +213,7 @@ class Training:
         train = self.meters.read("epoch")
         self.last_metrics = {f"train/{name}": value for name, value in train.items() if name != "grad_norm"}
         self.last_metrics |= self.validate()
+        self.run.epoch(epoch, self.step, self.last_metrics)
         improved = self._judge(epoch)
         last = last or self.stopped_early
         if last or epoch % self.config.trainer.grid_epochs == 0:
@@ -278,14 +281,21 @@ class Training:
         for name, value in evaluation.diagnostics.items():
             if value.ndim == 0:
                 values[f"{split}/{name}"] = float(value)
-            elif histograms:
+            elif histograms and value.ndim == 1:
                 self.run.histogram(self.step, f"latent/{name}", value)
+        if (per_dimension := evaluation.diagnostics.get("kl_per_dimension")) is not None:
+            self.kl_per_dimension = per_dimension.tolist()
         self.run.log(self.step, self.epoch, values)
         return values
 
     def draw(self, epoch: int) -> None:
         with self.precision.autocast():
             grids = make_grids(self.model, self.splits, self.config.seed)
+            if self.finished and self.model.code_shape == (2,):
+                grids.append(codes(self.model, self.splits))
+        if self.kl_per_dimension is not None:
+            title = "KL of each dimension of the code, nats, held-out images"
+            grids.append(Grid("kl_per_dimension", *bars(self.kl_per_dimension, title), 1))
         for grid in grids:
             self.run.grid(self.step, epoch, grid.name, grid.png, grid.height, grid.width, grid.channels)
 

@@ -1,6 +1,7 @@
 """Rows and whole grids of the runs' own images, cut out for comparison. Imports no torch.
 
-The tiles of a grid are square, two pixels apart, on a grid of known columns: see aetrain/pictures/grids.py.
+The tiles of a grid are square, two pixels apart, on a grid of known columns; a text in the PNG says what is around them
+and how much they are enlarged: see aetrain/pictures/grids.py.
 """
 
 from __future__ import annotations
@@ -144,9 +145,29 @@ def open_grid(member: Member, what: str) -> Image.Image | None:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             if image.width * image.height > MOST_PIXELS:
                 return None
-            return image.convert("RGB")
+            return _as_drawn(image.convert("RGB"), image.info.get("aetrain-grid"))
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None  # what PIL raises for damaged files
+
+
+def _as_drawn(image: Image.Image, layout: object) -> Image.Image:
+    """The tiles alone, a pixel for a pixel. layout: "left scale columns rows"; of grids without one there is nothing to
+    take away."""
+    found = re.fullmatch(r"(\d{1,4}) (\d{1,3}) (\d{1,3}) (\d{1,3})", layout) if isinstance(layout, str) else None
+    if not found:
+        return image
+    left, scale, columns, rows = map(int, found.groups())
+    side = (image.width - left - GAP) // max(columns, 1) - GAP
+    if not (1 <= scale <= side and rows * (side + GAP) + GAP <= image.height):
+        return image
+    size = side // scale
+    tight = Image.new("RGB", (GAP + columns * (size + GAP), GAP + rows * (size + GAP)), (128, 128, 128))
+    for row in range(rows):
+        for column in range(columns):
+            x, y = left + GAP + column * (side + GAP), GAP + row * (side + GAP)
+            tile = image.crop((x, y, x + side, y + side)).resize((size, size), Image.Resampling.NEAREST)
+            tight.paste(tile, (GAP + column * (size + GAP), GAP + row * (size + GAP)))
+    return tight
 
 
 def _row(grid: Image.Image, columns: int, row: int, label: str) -> list[Picture]:
