@@ -24,7 +24,7 @@ class EpochTable:
 
     def line(self, epoch: int, values: Mapping[str, float], note: str = "") -> str:
         """The line of an epoch, the first one below a header. values: by tag, in order of interest."""
-        first = f"epoch {epoch:>{len(str(self._epochs))}}/{self._epochs}"
+        first = f"epoch {epoch}/{self._epochs}".ljust(len(f"epoch {self._epochs}/{self._epochs}"))
         header = ""
         if not self._names:
             self._names = self._chosen(values, self._width - len(first))
