@@ -51,7 +51,7 @@ def galleries(sweep: Sweep, axis: Axis) -> list[Gallery]:
     if not lines:
         return []
     line = max(lines, key=lambda line: len(line.points))
-    found = [_reconstructions(sweep, axis, line)]
+    found = [_codes(sweep, axis, line), _reconstructions(sweep, axis, line)]
     if axis.key == "model.beta":
         found.append(_traversals(sweep, axis, line))
     if axis.key == "model.rho":
@@ -88,6 +88,18 @@ def _reconstructions(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
         return None
     caption = f"The same held-out images, reconstructed at every {axis.key}{_where(line, rows)}."
     return Gallery("Reconstructions", caption, tuple(pictures))
+
+
+def _codes(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
+    rows = _shown(sweep, axis, line)
+    grids = [(label, grid) for label, member in rows if (grid := open_grid(member, "codes"))]
+    if not grids:
+        return None
+    caption = (
+        f"Codes of held-out images, coloured by class{_where(line, rows)}; of a VAE, posterior means. Each plane has a "
+        "scale of its own."
+    )
+    return Gallery("Codes", caption, tuple(_picture(label, grid) for label, grid in grids), wide=False)
 
 
 def _traversals(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
