@@ -15,7 +15,7 @@ GROUPS = ["model", "net", "data", "device", "optimizer", "trainer"]  # experimen
 OPTIONS = sorted((group, path.stem) for group in GROUPS for path in (CONF / group).glob("[a-z]*.yaml"))
 
 # A GPU, one's own files, a network.
-NEEDY = [("device", "cuda"), *(("data", name) for name in ("array", "folder", "parquet", *vision.SETS))]
+NEEDY = [("device", "cuda"), *(("data", name) for name in ("array", "folder", "parquet", "celeba", *vision.SETS))]
 
 
 def test_the_options_are_found():

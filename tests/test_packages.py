@@ -1,4 +1,4 @@
-"""A model from an installed package: the files of docs/adding.md, as they stand there."""
+"""Models, networks and data sets from installed packages; the model is that of docs/adding.md, as it stands there."""
 
 import importlib
 import json
@@ -108,3 +108,142 @@ def test_mistakes_of_a_package_name_it(huber, tmp_path):
     assert "z_in_evaluation" in done.stdout
     assert done.stderr.count("\n") == 1 and "another-vae offers vae" in done.stderr and "ours is taken" in done.stderr
     assert not list(work.iterdir())
+
+
+EXTRA = {
+    "aetrain_extra/__init__.py": "",
+    "aetrain_extra/config.py": '''
+from dataclasses import dataclass
+
+from aetrain.config.fields import setting
+from aetrain.config.schema.data import Unsplit
+from aetrain.config.schema.net import Net
+
+
+@dataclass
+class Stripes(Unsplit):
+    """Bright columns, labelled by their place."""
+
+    width: int = setting("side of an image", min=2, unit="pixels")
+
+
+@dataclass
+class Scaled(Net):
+    """A linear layer of a scaled image."""
+
+    gain: float = setting("what the image is multiplied by", above=0)
+''',
+    "aetrain_extra/data.py": """
+from aetrain.data.card import Card
+
+
+def card(config):
+    names = tuple(map(str, range(config.width)))
+    return Card((1, config.width, config.width), 50 * config.width, None, n_classes=config.width, classes=names,
+                counts={"train": (50,) * config.width}, is_sorted=True)
+
+
+def load(config):
+    import torch
+
+    from aetrain.data.split import Split
+
+    labels = torch.arange(config.width).repeat_interleave(50)
+    images = torch.zeros(len(labels), 1, config.width, config.width, dtype=torch.uint8)
+    images[torch.arange(len(labels)), :, :, labels] = 255
+    return {"train": Split(images, labels)}
+""",
+    "aetrain_extra/net.py": """
+import math
+
+from torch import nn
+
+
+class Encoder(nn.Module):
+    def __init__(self, gain, pixels, out):
+        super().__init__()
+        self.gain, self.layer = gain, nn.Linear(pixels, out)
+
+    def forward(self, x):
+        return self.layer(self.gain * x.flatten(1))
+
+
+class Decoder(nn.Module):
+    def __init__(self, latent_dim, image_shape):
+        super().__init__()
+        self.layer, self.image_shape = nn.Linear(latent_dim, math.prod(image_shape)), image_shape
+        self.output_bias = self.layer.bias
+
+    def forward(self, z):
+        return self.layer(z).unflatten(1, self.image_shape)
+
+
+def encoder(config, image_shape, out):
+    return Encoder(config.gain, math.prod(image_shape), out)
+
+
+def decoder(config, latent_dim, image_shape, unit_norm=False):
+    return Decoder(latent_dim, image_shape)
+""",
+    "aetrain_extra/conf/data/stripes.yaml": """
+defaults:
+  - /hydra/schema/data/stripes@_here_
+  - _self_
+name: stripes
+width: 9
+val_size: null
+test_size: null
+limit: null
+classes: null
+binarization: none
+flip: false
+shift: 0
+resident: auto
+""",
+    "aetrain_extra/conf/net/scaled.yaml": """
+defaults:
+  - /hydra/schema/net/scaled@_here_
+  - _self_
+name: scaled
+gain: 2.0
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def extra(tmp_path_factory):
+    """The folder into which a package with a network and a data set is installed."""
+    folder = tmp_path_factory.mktemp("site")
+    for name, content in EXTRA.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content.lstrip(), encoding="utf-8")
+    install(folder, "aetrain-extra", {"aetrain.nets": {"scaled": "aetrain_extra.config:Scaled"},
+                                      "aetrain.data": {"stripes": "aetrain_extra.config:Stripes"}})  # fmt: skip
+    return folder
+
+
+def test_a_network_and_a_data_set(extra, tmp_path):
+    """Known without torch, checked like ours, trained, continued and loaded."""
+    program = """
+import sys
+import aetrain
+from aetrain.cli import main
+WORDS = ["data=stripes", "net=scaled", "trainer.batch_size=50", "trainer.epochs=1", "device=cpu", "model.latent_dim=2"]
+assert main([*WORDS, "--help"]) == 0
+assert [main([*WORDS, word]) for word in ("data.width=1", "net.gain=0", "data.classes=[9]", "data.heigth=3")] == [2] * 4
+assert "torch" not in sys.modules and "aetrain_extra.net" not in sys.modules
+assert main([*WORDS, "hydra.run.dir=run", "data.classes=[1,7]", "data.flip=true"]) == 0
+assert main(["resume=run", "trainer.epochs=2"]) == 0
+model = aetrain.load("run")
+print(type(model.encoder).__module__, model.facts.image_shape, model.facts.n_classes, model.encoder.gain)
+"""
+    done = subprocess.run([PYTHON, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False,
+                          env=os.environ | {"PYTHONPATH": f"{extra}{os.pathsep}{ROOT}"})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "side of an image" in done.stdout and "what the image is multiplied by" in done.stdout
+    assert done.stdout.splitlines()[-1] == "aetrain_extra.net (1, 9, 9) 2 2.0"
+    assert "resumed at step 1 of 2" in done.stdout
+    for told in ("data.width=1", "net.gain=0", "there is no class '9'", "data.heigth"):
+        assert told in done.stderr
+    done = aetrain("resume=run", cwd=tmp_path, site=[], code=2)  # uninstalled
+    assert "'scaled' is no net" in done.stderr and done.stderr.count("\n") == 1

@@ -73,8 +73,9 @@ def test_every_model_writes_the_whole_folder(small_run, model):
     grids |= {"filters"} if config["net"]["name"] == "linear" else set()
     assert {p.name for p in (run / "grids").iterdir()} == {f"{grid}_0001.png" for grid in grids}
     with Image.open(run / "grids" / "reconstructions_0001.png") as grid:
-        left, scale, columns, lines = map(int, grid.info["aetrain-grid"].split())
-        assert (scale, columns, lines) == (3, 8, 12 if model == "dae" else 8)
+        left, width, _, scale = map(int, grid.info["drawn"].split())
+        lines = 12 if model == "dae" else 8
+        assert (grid.info["tiles"], scale, width) == (f"{lines}x8", 3, 8 * 86 + 2)
         assert grid.width == left + 8 * 86 + 2 and grid.height > lines * 86 + 2
 
     # a row of results.csv for each epoch: its last validation, and the means of its training steps

@@ -112,9 +112,11 @@ MODELS = Table(
 NETS = Table("nets", {"linear": net.Linear, "mlp": net.MLP, "conv": net.Conv}, "aetrain.nets", "net")
 SETS = Table(
     "data",
-    {"mnist": data.MNIST, "folder": data.Folder, "array": data.Array, "digits": data.Digits, "patches": data.Patches,
+    {"mnist": data.MNIST, "folder": data.Folder, "array": data.Array, "parquet": data.Parquet,
+     "digits": data.Digits, "patches": data.Patches,
      "shapes": data.Shapes, "moons": data.Points, "circles": data.Points, "spiral": data.Points,
-     "fashion_mnist": data.Vision, "kmnist": data.Vision, "cifar10": data.Vision, "cifar100": data.Vision},
+     "fashion_mnist": data.Vision, "kmnist": data.Vision, "cifar10": data.Vision, "cifar100": data.Vision,
+     "celeba": data.CelebA},
     "aetrain.data",
     "data",
     shared=dict.fromkeys(("moons", "circles", "spiral"), "points")

@@ -54,10 +54,11 @@ def card(config: Array) -> Card:
         raise UserError(f"{path}: its parts hold images of different shapes, {' and '.join(map(str, sorted(found)))}")
     counts, classes = _counts(path, names, headers)
     sizes = {part: headers[names[part][0]].shape[0] for part in names}
+    dtype = headers[names["train"][0]].dtype
     return Card(
         image_shape=shapes["train"], train=sizes["train"], val=sizes.get("val"), test=sizes.get("test"),
         n_classes=len(classes), classes=classes, counts=counts, is_own=True,
-        bytes_per_value=1 if headers[names["train"][0]].dtype.itemsize == 1 else 4,
+        bytes_per_value=1 if dtype.itemsize == 1 else 4, scale=255.0 if dtype == np.uint8 else 1.0,
     )  # fmt: skip
 
 

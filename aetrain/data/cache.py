@@ -6,6 +6,7 @@ A place there holds the images of one folder under one set of options:
   images          (N, C, H, W), raw
   files.json      the files that it was made from: name, size, time
   damaged.txt     the files that could not be decoded, and why
+  mean-…          mean images, of the splits that runs were made with
   plan.json, part, journal   of a decoding that has not come to its end, from which the next one goes on
 """
 
@@ -22,7 +23,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,18 +32,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aetrain.console import CountBar
-from aetrain.data.decode import Spec, Unreadable, be_strict, decode
+from aetrain.data.decode import Encoded, Spec, Unreadable, be_strict, decode
 from aetrain.data.home import default_root
-from aetrain.data.scan import File
+from aetrain.data.scan import Scan
 from aetrain.errors import Interrupted, RunFailed, UserError
 from aetrain.files import write_atomically, write_json
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 CHUNK = 1 << 22  # bytes that a worker decodes at a time
 SYNC_SECONDS = 1.0  # what is decoded is safe after so long
 SAY_SECONDS = 10.0  # between lines where there is no terminal
+AHEAD = 2 * len(os.sched_getaffinity(0))  # chunks that are read, or decoded, and not yet written down
+MEANS = "mean-*"
 NAMES = ("entry.json", "images", "files.json", "damaged.txt", "plan.json", "part", "journal")
 
 
@@ -57,6 +60,7 @@ class Entry:
     damaged: list[tuple[int, str, str]]
     sum: str
     source: str
+    scale: float  # see Facts
 
 
 def place_of(source: Path, options: Any) -> Path:
@@ -85,7 +89,7 @@ def mapped(place: Path, held: Entry) -> np.ndarray:
 # --- decoding
 
 
-def ensure(place: Path, stamp: str, files: Sequence[File], plan: Callable[[], Spec], source: Path) -> Entry:
+def ensure(place: Path, stamp: str, found: Scan, plan: Callable[[], Spec], source: Path) -> Entry:
     """The entry of these files, decoded now where it is not there: from where an interrupted decoding stopped, and
     with what an earlier state of the folder has in common with this one."""
     held = entry(place)
@@ -97,7 +101,7 @@ def ensure(place: Path, stamp: str, files: Sequence[File], plan: Callable[[], Sp
             held = entry(place)  # another process may have made it meanwhile
             if held and held.stamp == stamp:
                 return held
-            return _Decoding(place, stamp, files, plan(), source, check).run(held)
+            return _Decoding(place, stamp, found, plan(), source, check).run(held)
     except OSError as error:
         raise RunFailed(
             f"{place}: cannot be written ({error.strerror or error}); make room there (aetrain cache shows what it "
@@ -114,13 +118,13 @@ class _Done(NamedTuple):
 
 
 class _Decoding:
-    def __init__(self, place: Path, stamp: str, files: Sequence[File], spec: Spec, source: Path, check: Callable):
-        self.place, self.stamp, self.files, self.spec, self.source, self.check = (
-            place, stamp, files, spec, source, check
+    def __init__(self, place: Path, stamp: str, found: Scan, spec: Spec, source: Path, check: Callable):
+        self.place, self.stamp, self.found, self.files, self.spec, self.source, self.check = (
+            place, stamp, found, found.files, spec, source, check
         )  # fmt: skip
         self.row = math.prod(spec.shape) * spec.dtype.itemsize  # bytes of an image
-        self.rows = max(1, CHUNK // self.row)  # images of a chunk
-        self.chunks = -(-len(files) // self.rows)
+        self.rows = max(1, min(CHUNK // self.row, found.at_once))  # images of a chunk
+        self.chunks = -(-len(self.files) // self.rows)
         self.old: dict[str, tuple[int, int, int]] = {}  # name -> number, size, time of what was decoded before
         self.old_images: np.ndarray | None = None
 
@@ -207,8 +211,7 @@ class _Decoding:
         ):
             bar.advance(len(self.files) - sum(len(self._numbers(chunk)) for chunk in left))
             try:
-                for future in as_completed([pool.submit(self._chunk, descriptor, chunk) for chunk in left]):
-                    result = future.result()
+                for result in self._results(pool, descriptor, left):
                     done[result.chunk] = result
                     pending.append(result)
                     bar.advance(len(self._numbers(result.chunk)))
@@ -223,14 +226,25 @@ class _Decoding:
                 pool.shutdown(cancel_futures=True)
                 keep()
 
+    def _results(self, pool: ThreadPoolExecutor, descriptor: int, left: Sequence[int]) -> Iterator[_Done]:
+        """Of these chunks, as they come. A few are read ahead, not all: they may be larger than memory."""
+        running: set[Future[_Done]] = set()
+        contents = self.found.contents(map(self._numbers, left))
+        for chunk in left:
+            running.add(pool.submit(self._chunk, descriptor, chunk, next(contents)))
+            if len(running) > 2 * AHEAD:
+                ended, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in ended)
+        yield from (future.result() for future in as_completed(running))
+
     def _numbers(self, chunk: int) -> range:
         return range(chunk * self.rows, min((chunk + 1) * self.rows, len(self.files)))
 
-    def _chunk(self, descriptor: int, chunk: int) -> _Done:
+    def _chunk(self, descriptor: int, chunk: int, contents: Sequence[Encoded]) -> _Done:
         """Decode a chunk's files into their place in the file. In a thread: Pillow decodes without Python's lock."""
         numbers, damaged = self._numbers(chunk), []
         images = np.zeros((len(numbers), *self.spec.shape), self.spec.dtype)
-        for image, number in zip(images, numbers, strict=True):
+        for image, number, content in zip(images, numbers, contents, strict=True):
             if self.stopping:
                 raise _Stopped
             file = self.files[number]
@@ -239,14 +253,14 @@ class _Decoding:
                 image[...] = self.old_images[row]
                 continue
             try:
-                image[...] = decode(file.path, self.spec)
+                image[...] = decode(content, self.spec)
             except Unreadable as error:
                 damaged.append((number, str(error)))
-        content, offset = memoryview(images).cast("B"), chunk * self.rows * self.row
-        digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-        while len(content):
-            written = os.pwrite(descriptor, content, offset)
-            content, offset = content[written:], offset + written
+        values, offset = memoryview(images).cast("B"), chunk * self.rows * self.row
+        digest = hashlib.blake2b(values, digest_size=16).hexdigest()
+        while len(values):
+            written = os.pwrite(descriptor, values, offset)
+            values, offset = values[written:], offset + written
         return _Done(chunk, digest, damaged)
 
     @property
@@ -257,8 +271,10 @@ class _Decoding:
         damaged = sorted((n, self.files[n].name, why) for chunk in done.values() for n, why in chunk.damaged)
         total = hashlib.blake2b("".join(done[i].sum for i in range(self.chunks)).encode(), digest_size=16).hexdigest()
         place, spec, files = self.place, self.spec, self.files
-        made = Entry(self.stamp, spec.shape, spec.dtype.name, len(files), damaged, total, str(self.source))
+        made = Entry(self.stamp, spec.shape, spec.dtype.name, len(files), damaged, total, str(self.source), spec.scale)
         (place / "entry.json").unlink(missing_ok=True)  # from here to the end there is nothing whole
+        for mean in place.glob(MEANS):
+            mean.unlink()
         os.replace(place / "part", place / "images")
         write_atomically(place / "files.json", json.dumps([(f.name, f.size, f.time) for f in files]).encode())
         lines = "".join(f"{name}: {why}\n" for _, name, why in damaged)
@@ -348,9 +364,9 @@ def show() -> list[Held]:
     for place in _places():
         held = entry(place)
         size, used = 0, 0.0
-        for name in NAMES:
+        for path in (*(place / name for name in NAMES), *place.glob(MEANS)):
             with suppress(OSError):
-                about = os.lstat(place / name)
+                about = os.lstat(path)
                 size, used = size + about.st_blocks * 512, max(used, about.st_mtime)
         found.append(Held(place, held.source if held else "", size, held.n if held else None, used))
     return sorted(found, key=lambda held: -held.bytes)
@@ -366,8 +382,9 @@ def clear(places: Sequence[Path] | None = None) -> int:
         try:
             with open(held.place / "lock", "ab") as file, suppress(OSError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                for name in ("entry.json", *NAMES, "lock"):
-                    (held.place / name).unlink(missing_ok=True)
+                paths = (held.place / name for name in (*NAMES, "lock"))
+                for path in (*paths, *held.place.glob(MEANS)):
+                    path.unlink(missing_ok=True)
                 held.place.rmdir()
                 freed += held.bytes
         except OSError as error:

@@ -33,6 +33,7 @@ class Card:
     is_sorted: bool = False  # by class or factor: the first images of a split are then alike, and it is shuffled once
     is_own: bool = False  # the user's own, of any size: a batch larger than the training split is capped
     bytes_per_value: int = 1  # 1: uint8, 4: float32
+    scale: float = 255.0  # see Facts
 
 
 class Sizes(NamedTuple):

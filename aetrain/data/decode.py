@@ -1,7 +1,8 @@
-"""One image file -> an array. Pillow reads it; what it may read, and how large, is limited here."""
+"""One image, in a file or in memory -> an array. Pillow reads it; what it may read, and how large, is limited here."""
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import stat
@@ -9,7 +10,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageColor, ImageOps
@@ -26,11 +27,14 @@ class Unreadable(Exception):
     """What is wrong with a file, in a few words."""
 
 
+Encoded = str | bytes  # the path of a file, or its content
+
+
 class Header(NamedTuple):
     height: int
     width: int
     is_colour: bool
-    is_wide: bool  # more than 8 bits
+    scale: float  # the largest value of a pixel: 255, 65535, or 1 of floats
 
 
 class Spec(NamedTuple):
@@ -39,13 +43,17 @@ class Spec(NamedTuple):
     channels: int
     height: int
     width: int
-    is_wide: bool  # float32 in [0, 1] instead of uint8
+    scale: float  # 255: uint8; else float32 in [0, 1], of files whose pixels go up to this
     fit: str
     background: tuple[int, int, int]
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return self.channels, self.height, self.width
+
+    @property
+    def is_wide(self) -> bool:
+        return self.scale != 255
 
     @property
     def dtype(self) -> np.dtype:
@@ -67,18 +75,19 @@ def colour(text: str) -> tuple[int, int, int]:
         raise UserError(f"data.background={text}: no colour; give one such as white, or as ff8000") from error
 
 
-def header(path: str) -> Header:
+def header(source: Encoded) -> Header:
     """Size and kind, without decoding. Raises Unreadable."""
-    with _opened(path) as image:
+    with _opened(source) as image:
         height, width = image.height, image.width
         if _orientation(image) >= 5 and image.format != "TIFF":  # Pillow has turned that one already
             height, width = width, height
-        return Header(height, width, image.mode not in ("1", "L", "LA", "La") and not _is_wide(image), _is_wide(image))
+        scale = 255.0 if not _is_wide(image) else 1.0 if image.mode == "F" else 65535.0
+        return Header(height, width, image.mode not in ("1", "L", "LA", "La") and scale == 255, scale)
 
 
-def decode(path: str, spec: Spec) -> np.ndarray:
+def decode(source: Encoded, spec: Spec) -> np.ndarray:
     """(C, H, W), uint8 or float32 in [0, 1]. Raises Unreadable."""
-    with _opened(path) as image:
+    with _opened(source) as image:
         if image.format == "JPEG":
             _draft(image, spec)
         image.load()  # of an animation, the first frame
@@ -90,14 +99,11 @@ def decode(path: str, spec: Spec) -> np.ndarray:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[Image.Image]:
+def _opened(source: Encoded) -> Iterator[Image.Image]:
     """An image whose header is read. Every fault within becomes Unreadable, but for too little memory."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Unreadable("not a regular file")
-            with Image.open(file, formats=FORMATS) as image:
-                yield image
+        with _file(source) as file, Image.open(file, formats=FORMATS) as image:
+            yield image
     except (Unreadable, MemoryError):
         raise
     except Image.UnidentifiedImageError as error:
@@ -109,6 +115,17 @@ def _opened(path: str) -> Iterator[Image.Image]:
     except (ValueError, SyntaxError, KeyError, IndexError, TypeError, AttributeError, OverflowError, EOFError,
             ZeroDivisionError, NotImplementedError, RuntimeError, struct.error) as error:  # fmt: skip
         raise Unreadable(_words(error)) from error  # Pillow's plugins raise whatever a damaged file leads to
+
+
+def _file(source: Encoded) -> IO[bytes]:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = open(descriptor, "rb")  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise Unreadable("not a regular file")
+    return file
 
 
 def _words(error: BaseException) -> str:

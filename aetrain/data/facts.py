@@ -19,6 +19,7 @@ class Facts:
     n_classes: int
     binary: bool = False  # every pixel 0 or 1: a Bernoulli likelihood is then one of the data
     factors: tuple[str, ...] = ()  # names, where the images were made from factors
+    scale: float = 255.0  # a pixel's value in the files that is 1 here: 65535 of 16-bit images, 1 of floats
 
     def plain(self) -> dict[str, Any]:
         """As plain containers and a tensor."""
@@ -30,6 +31,7 @@ class Facts:
         import torch
 
         try:
+            plain = {"scale": 255.0} | plain  # older checkpoints are of 8-bit images, or do not say
             shape = tuple(plain["image_shape"])
             mean, numbers = plain["mean_image"], (*shape, plain["train_size"], plain["n_classes"])
             sound = (
@@ -40,6 +42,8 @@ class Facts:
                 and isinstance(mean, torch.Tensor)
                 and tuple(mean.shape) == shape
                 and type(plain["binary"]) is bool
+                and type(plain["scale"]) is float
+                and 0 < plain["scale"] < 2**40
                 and all(isinstance(name, str) for name in plain["factors"])
             )
         except (AttributeError, KeyError, TypeError) as error:

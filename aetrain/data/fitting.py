@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aetrain.config.fields import names
-from aetrain.config.schema.data import Data, Folder
+from aetrain.config.schema.data import Data, Encoded
 from aetrain.data.scan import METADATA, SUFFIXES
 
 SHOWN = 5  # files that are named in a line
@@ -21,7 +21,7 @@ def fitted(images: Data, given: Collection[str], own: Data, shape: tuple[int, in
     own: the training's data; shape: C, H, W."""
     channels, height, width = shape
     known, values = names(type(images)) or (), dict[str, Any]()
-    values["size"] = f"{height}x{width}" if isinstance(images, Folder) else height
+    values["size"] = f"{height}x{width}" if isinstance(images, Encoded) else height
     values["channels"] = channels
     values["on_corrupt"] = "skip"
     values |= {key: getattr(own, key) for key in ("fit", "background", "binarization") if hasattr(own, key)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -10,9 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aetrain.data.split import Batch, Split, to_unit
-
-MEAN_AT_ONCE = 512  # images
+from aetrain.data.split import MEAN_OVER, Batch, Split, mean_of, thresholded, to_unit
 
 
 class Source(Protocol):
@@ -81,9 +80,8 @@ class Lazy:
 
     def finish(self, raw: Tensor, index: Tensor) -> Batch:
         """What was fetched for an index, on the device."""
-        x = to_unit(raw.to(self.device, non_blocking=True))
-        if self.threshold:
-            x = (x >= 0.5).to(x.dtype)
+        raw = raw.to(self.device, non_blocking=True)
+        x = to_unit(thresholded(raw) if self.threshold else raw)
         return Batch(x, self._labels(self.rows[index]).to(self.device, non_blocking=True))
 
     def gather(self, index: Tensor, out: Tensor | None = None) -> Batch:
@@ -117,18 +115,29 @@ class Lazy:
     def relabelled(self, table: Tensor) -> Lazy:
         return replace(self, table=table)
 
+    def thresholded(self) -> Lazy:
+        return replace(self, threshold=True)
+
     def to(self, device: torch.device) -> Lazy:
         source = self.source.on(device)
         return replace(self, source=source, rows=self.rows.to(source.index_device))
 
     def mean_image(self) -> Tensor:
-        """(C, H, W) in [0, 1], on the CPU; over at most source.mean_over images, evenly spread."""
-        n = min(len(self), self.source.mean_over)
-        index = torch.arange(n, device=self.index_device) * len(self) // n
-        total = torch.zeros(self.image_shape, dtype=torch.float64)
-        for part in index.split(MEAN_AT_ONCE):
-            total += self.gather(part).x.sum(0, dtype=torch.float64).cpu()
-        return (total / n).float()
+        """See `mean_of`; over at most source.mean_over images."""
+
+        def fetch(index: Tensor) -> Tensor:
+            raw = self.fetch(index.to(self.index_device))
+            return thresholded(raw) if self.threshold else raw
+
+        return mean_of(len(self), fetch, self.source.mean_over)
+
+    def held(self) -> Split:
+        """The same images in memory, where the source's rows are: read once, in one piece."""
+        index = torch.arange(len(self), device=self.index_device)
+        images = self.fetch(index)
+        return Split(
+            thresholded(images) if self.threshold else images, self.labels, self.factors(index), self.names(index)
+        )
 
 
 class Stored:
@@ -136,7 +145,7 @@ class Stored:
 
     is_slow = True
     index_device = torch.device("cpu")
-    mean_over = 60_000
+    mean_over = MEAN_OVER
 
     def __init__(self, part: Split, device: torch.device):
         self._part, self.device = part, device
@@ -144,8 +153,7 @@ class Stored:
         self._images: np.ndarray = part.images.numpy()
 
     def fetch(self, rows: Tensor) -> Tensor:
-        found = torch.empty((len(rows), *self.image_shape), dtype=self._part.images.dtype,
-                            pin_memory=self.device.type == "cuda")  # fmt: skip
+        found = _room(rows, self.image_shape, self._part.images.dtype, self.device)
         # numpy, and not torch: it reads in one thread, without Python's lock, beside torch's own
         np.take(self._images, rows.numpy(), axis=0, out=found.numpy(), mode="clip")
         return found
@@ -161,3 +169,39 @@ class Stored:
 
     def names(self, rows: Tensor) -> list[str]:
         return self._part.names(rows)
+
+
+class Bits:
+    """Images of 0 and 255 that were drawn once from others, kept in the host's memory, eight pixels to a byte.
+    bits: (N, ceil(C·H·W / 8)); of: the N images that they were drawn from."""
+
+    is_slow = True
+    index_device = torch.device("cpu")
+    mean_over = MEAN_OVER
+
+    def __init__(self, bits: np.ndarray, of: Lazy, device: torch.device):
+        self._bits, self._of, self.device = bits, of, device
+        self.image_shape = of.image_shape
+
+    def fetch(self, rows: Tensor) -> Tensor:
+        found = _room(rows, self.image_shape, torch.uint8, self.device)
+        pixels = np.unpackbits(self._bits[rows.numpy()], axis=1, count=math.prod(self.image_shape))
+        np.multiply(pixels.reshape(found.shape), 255, out=found.numpy())
+        return found
+
+    def on(self, device: torch.device) -> Bits:
+        return Bits(self._bits, self._of, device)
+
+    def labels(self, rows: Tensor) -> Tensor:
+        return self._of.take(rows).labels
+
+    def factors(self, rows: Tensor) -> Tensor:
+        return self._of.factors(rows)
+
+    def names(self, rows: Tensor) -> list[str]:
+        return self._of.names(rows)
+
+
+def _room(rows: Tensor, image_shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """For the images of rows: pinned for a GPU, which then copies them beside its work."""
+    return torch.empty((len(rows), *image_shape), dtype=dtype, pin_memory=device.type == "cuda")

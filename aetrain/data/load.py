@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import logging
+import hashlib
 import math
-from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from aetrain.config.schema.data import Data
 from aetrain.config.tables import SETS
+from aetrain.data.binarize import draw
 from aetrain.data.card import PARTS, Card, card, kept_labels, sizes
 from aetrain.data.lazy import Lazy, Stored
-from aetrain.data.memory import available
+from aetrain.data.memory import is_resident
 from aetrain.data.split import Split, Splits, joined
 from aetrain.errors import UserError
 from aetrain.noise import mix
 
-log = logging.getLogger(__name__)
+CPU = torch.device("cpu")
 
 
 def load(config: Data, device: torch.device) -> Splits:
@@ -28,30 +29,36 @@ def load(config: Data, device: torch.device) -> Splits:
     The held-out images are the same for every seed, so that runs over seeds share their splits.
     """
     parts, known = _parts(config), card(config)
-    keeps = _is_resident(config, known, device)
-    splits = {}
+    rows = {}
     for name, (part, index) in held_out(parts, config).items():
         if known.is_sorted:
             index = index[_order(name, len(index))]
-        # A set that is binarized anew for every batch is so in training alone: a split that changed with every
-        # evaluation would be none.
-        how = "static" if config.binarization == "dynamic" and name != "train" else config.binarization
-        splits[name] = _placed(parts[part], part, index[: config.limit], how, keeps, device)
-    return _with_facts(splits, known, config)
+        rows[name] = part, index[: config.limit]
+    keeps = _keeps(config, known, parts, sum(len(index) for _, index in rows.values()), device)
+    # A set that is binarized anew for every batch is so in training alone: a split that changed with every evaluation
+    # would be none.
+    how = dict.fromkeys(rows, "static" if config.binarization == "dynamic" else config.binarization)
+    how["train"] = config.binarization
+    splits = {
+        name: _placed(parts[part], part, index, how[name], known, keeps).to(device)
+        for name, (part, index) in rows.items()
+    }
+    return _with_facts(splits, known, config, _mean_at(config, *rows["train"]))
 
 
 def load_whole(config: Data, device: torch.device) -> Splits:
     """All images in one split, `test`, in the data's own order: for data that are looked at, not trained on."""
     parts, known = _parts(config), card(config)
-    keeps = _is_resident(config, known, device)
     how = "static" if config.binarization == "dynamic" else config.binarization
-    left, found = config.limit, []
+    left, rows = config.limit, {}
     for name in (name for name in PARTS if name in parts):
         index = torch.arange(len(parts[name]))
         if left is not None:
             index = index[_order(name, len(index))][:left] if known.is_sorted else index[:left]
             left -= len(index)
-        found.append(_placed(parts[name], name, index, how, keeps, device))
+        rows[name] = index
+    keeps = _keeps(config, known, parts, sum(map(len, rows.values())), device)
+    found = [_placed(parts[name], name, index, how, known, keeps).to(device) for name, index in rows.items()]
     if len(found) > 1 and any(isinstance(part, Lazy) for part in found):
         raise UserError(
             f"split=all: data={config.name} are read as they are needed, one split at a time; give split=test"
@@ -61,10 +68,14 @@ def load_whole(config: Data, device: torch.device) -> Splits:
     return _with_facts({"train": none, "val": none, "test": whole}, known, config)
 
 
-def _parts(config: Data) -> dict[str, Split]:
-    """{"train": Split, and "val" and "test" where the data have them}, of the classes that are kept."""
+def _parts(config: Data) -> dict[str, Lazy]:
+    """train, and val and test where the data have them, of the classes that are kept; in a map or in memory, nothing of
+    it copied."""
     source = import_module(SETS.module(config.name))
-    parts = source.load(config)
+    parts = {
+        name: part if isinstance(part, Lazy) else Lazy(Stored(part, CPU), torch.arange(len(part)))
+        for name, part in source.load(config).items()
+    }
     return parts if config.classes is None else _of_classes(parts, config, source.card(config))
 
 
@@ -73,43 +84,36 @@ def _order(name: str, n: int) -> Tensor:
     return torch.randperm(n, generator=torch.Generator().manual_seed(mix("order", name)))
 
 
-def _placed(whole: Split, part: str, index: Tensor, how: str, keeps: bool, device: torch.device) -> Split:
-    """The images of an index, binarized, where they are to be. part: of the data, for the noise."""
-    if isinstance(whole, Lazy):
-        return whole.take(index).to(device)
-    if keeps:
-        return _binarized(whole.take(index), how, part, index, len(whole)).to(device)
-    return Lazy(Stored(whole, device), index, threshold=how == "threshold")
+def _keeps(config: Data, known: Card, parts: dict[str, Lazy], n: int, device: torch.device) -> bool:
+    """Whether n images are to be held on the device. Raises a UserError for a binarization that cannot be had."""
+    if not isinstance(parts["train"].source, Stored):  # computed
+        if not known.binary and config.binarization in ("static", "dynamic"):
+            raise UserError(
+                f"data.binarization={config.binarization}: the images of data={config.name} are computed anew each "
+                "time, and nothing that is drawn is kept; data.binarization=threshold needs no room"
+            )
+        return False
+    return is_resident(config.resident, n * math.prod(known.image_shape) * known.bytes_per_value, device)
 
 
-def _with_facts(splits: dict[str, Split], known: Card, config: Data) -> Splits:
+def _placed(whole: Lazy, part: str, index: Tensor, how: str, known: Card, keeps: bool) -> Split | Lazy:
+    """The images of an index, binarized, in one piece of memory where they are kept so. part: of the data, for the
+    noise."""
+    chosen = whole.take(index)
+    if how == "threshold":
+        chosen = chosen.thresholded()
+    elif how == "static" and not known.binary:
+        chosen = draw(whole, part, index)
+    return chosen.held() if keeps else chosen
+
+
+def _with_facts(splits: dict[str, Split], known: Card, config: Data, mean_at: Path | None = None) -> Splits:
     binary = known.binary or config.binarization != "none"
-    return Splits(**splits, n_classes=known.n_classes, binary=binary, factors=known.factors, classes=known.classes)
+    return Splits(**splits, n_classes=known.n_classes, binary=binary, factors=known.factors, classes=known.classes,
+                  scale=known.scale, mean_at=mean_at)  # fmt: skip
 
 
-SHARE_OF_MEMORY = 0.5  # of what is free, that images may take
-
-
-def _is_resident(config: Data, known: Card, device: torch.device) -> bool:
-    """Whether the images are to be held on the device. Raises a UserError for what needs that and cannot have it."""
-    size = (
-        known.bytes_per_value * math.prod(known.image_shape) * sum(s or 0 for s in (known.train, known.val, known.test))
-    )
-    if config.limit is not None:
-        size = min(size, 3 * config.limit * known.bytes_per_value * math.prod(known.image_shape))
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available()
-    keeps = size <= SHARE_OF_MEMORY * free if config.resident == "auto" else config.resident
-    if not keeps and not known.binary and config.binarization in ("static", "dynamic"):
-        raise UserError(
-            f"data.binarization={config.binarization}: keeps what it draws, which takes data.resident=true; "
-            "data.binarization=threshold needs no room"
-        )
-    if not keeps and config.resident == "auto":
-        log.info("%.1f GB of images do not fit into half of the free memory: read while training", size / 1e9)
-    return keeps
-
-
-def _of_classes(parts: dict[str, Split], config: Data, whole: Card) -> dict[str, Split]:
+def _of_classes(parts: dict[str, Lazy], config: Data, whole: Card) -> dict[str, Lazy]:
     table = torch.full((len(whole.classes),), -1)
     kept = kept_labels(whole, config)
     table[kept] = torch.arange(len(kept))
@@ -118,7 +122,7 @@ def _of_classes(parts: dict[str, Split], config: Data, whole: Card) -> dict[str,
     }
 
 
-def held_out(parts: dict[str, Split], config: Data) -> dict[str, tuple[str, Tensor]]:
+def held_out(parts: dict[str, Lazy], config: Data) -> dict[str, tuple[str, Tensor]]:
     """Split -> (part of the data, rows of it), in the part's own order."""
     wanted, n = sizes(config), len(parts["train"])
     role = torch.zeros(n, dtype=torch.uint8)
@@ -139,15 +143,11 @@ def held_out(parts: dict[str, Split], config: Data) -> dict[str, tuple[str, Tens
 _WORDS = {"val": "validation", "test": "test"}
 
 
-def _binarized(split: Split, how: str, part: str, rows: Tensor, total: int) -> Split:
-    """uint8 images of 0 and 255, floats of 0 and 1. Drawn once, an image's pixels depend on its place in its part of
-    the data alone, not on the other images that are kept."""
-    images, white = split.images, 1 if split.images.is_floating_point() else 255
-    if how == "threshold":
-        return replace(split, images=(images >= (0.5 if white == 1 else 128)).to(images.dtype) * white)
-    if how != "static":
-        return split
-    generator = torch.Generator().manual_seed(mix("static binarization", part))
-    shape = (total, *images.shape[1:])
-    noise = torch.rand(shape, generator=generator).index_select(0, rows)
-    return replace(split, images=(noise < images / white).to(images.dtype) * white)
+def _mean_at(config: Data, part: str, rows: Tensor) -> Path | None:
+    """Where the mean of these training images is kept, for a source that keeps what it decodes."""
+    source = import_module(SETS.module(config.name))
+    if not hasattr(source, "place"):
+        return None
+    about = hashlib.blake2b(f"{part} {config.classes} {config.binarization}".encode(), digest_size=8)
+    about.update(rows.numpy().tobytes())
+    return source.place(config) / f"mean-{about.hexdigest()}"

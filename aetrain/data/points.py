@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def card(config: Points) -> Card:
     first = config.points // 2
     return Card((1, 1, 2), config.points, None, n_classes=2, classes=("0", "1"),
-                counts={"train": (first, config.points - first)}, bytes_per_value=4, is_sorted=True)  # fmt: skip
+                counts={"train": (first, config.points - first)}, bytes_per_value=4, scale=1.0,
+                is_sorted=True)  # fmt: skip
 
 
 def load(config: Points) -> dict[str, Split]:

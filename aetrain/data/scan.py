@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import stat
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -22,11 +23,13 @@ from aetrain.config.schema.data import Folder
 from aetrain.config.stored import read_bytes
 from aetrain.config.words import suggest
 from aetrain.data.card import PARTS
+from aetrain.data.decode import Encoded
 from aetrain.errors import UserError
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".pnm"}
 )
+OTHERS = {".npy": "data=array", ".npz": "data=array", ".parquet": "data=parquet"}  # files of other sources
 METADATA = "metadata.csv"
 LARGEST_METADATA = 1 << 28  # bytes
 DEEPEST = 40  # folders below each other
@@ -45,12 +48,32 @@ class File(NamedTuple):
 class Scan:
     """files: in the order of their names. parts: part -> their places in `files`. labels: of each file, or None."""
 
-    files: list[File]
+    files: Sequence[File]
     parts: dict[str, np.ndarray]
     labels: np.ndarray | None
     classes: tuple[str, ...]
     left_out: int  # images that metadata.csv does not name
     is_sorted: bool = False  # by class
+
+    @property
+    def what(self) -> str:
+        """What one of `files` is called where there are several."""
+        return "files"
+
+    @property
+    def options(self) -> list[str]:
+        """What else than the configuration's options decides the pixels."""
+        return []
+
+    @property
+    def at_once(self) -> int:
+        """How many of `files` may be asked for together."""
+        return 1 << 20
+
+    def contents(self, portions: Iterable[range]) -> Iterator[Sequence[Encoded]]:
+        """What is decoded of each portion of `files`, portions in their order."""
+        for numbers in portions:
+            yield [self.files[number].path for number in numbers]
 
     def stamp(self) -> str:
         """Changes with every file that is added, changed or removed."""
@@ -72,11 +95,13 @@ def scan(config: Folder) -> Scan:
 def _scan(config: Folder) -> Scan:
     root = Path(config.path)
     if root.is_file():
-        hint = "data=array" if root.suffix in (".npy", ".npz") else "its folder"
+        hint = OTHERS.get(root.suffix, "its folder")
         raise UserError(f"data.path={root}: a file, and data=folder needs a folder; give {hint}")
-    files = sorted(_images(root, config.follow_links))
+    files = sorted(files_below(root, SUFFIXES, config.follow_links))
     if not files:
-        raise UserError(f"data.path={root}: no images in this folder or below ({', '.join(sorted(SUFFIXES))})")
+        kind = next((kind for suffix, kind in OTHERS.items() if any(root.glob(f"*{suffix}"))), None)
+        hint = f"; for what there is, {kind}" if kind else ""
+        raise UserError(f"data.path={root}: no images in this folder or below ({', '.join(sorted(SUFFIXES))}){hint}")
     split_folders = _split_folders(files)
     tables = [folder for folder in ("", *split_folders) if (root / folder / METADATA).is_file()]
     if tables:
@@ -87,18 +112,20 @@ def _scan(config: Folder) -> Scan:
     depth = 1 if split_folders else 0
     below = [file.name.split("/")[depth:] for file in files]
     if all(len(names) == 2 for names in below) and len({names[0] for names in below}) > 1:
-        return replace(_made(files, parts, [names[0] for names in below]), is_sorted=True)
-    return _made(files, parts, None)
+        return replace(made(files, parts, [names[0] for names in below]), is_sorted=True)
+    return made(files, parts, None)
 
 
-def _made(files: list[File], parts: list[str], labels: list[str] | None, left_out: int = 0) -> Scan:
+def made(files: Sequence[File], parts: list[str], labels: list[str] | None, classes: tuple[str, ...] | None = None,
+         left_out: int = 0) -> Scan:  # fmt: skip
+    """parts, labels: of each file. classes: in their order, where that is known."""
     places = {part: np.array([i for i, p in enumerate(parts) if p == part], dtype=np.int64) for part in PARTS}
     places = {part: index for part, index in places.items() if len(index)}
     if labels is None:
         return Scan(files, places, None, (), left_out)
-    classes = sorted(set(labels), key=_numbers_first)
+    classes = classes or tuple(sorted(set(labels), key=_numbers_first))
     rank = {name: i for i, name in enumerate(classes)}
-    return Scan(files, places, np.array([rank[label] for label in labels]), tuple(classes), left_out)
+    return Scan(files, places, np.array([rank[label] for label in labels]), classes, left_out)
 
 
 def _numbers_first(name: str) -> tuple[int, int, str]:
@@ -108,7 +135,9 @@ def _numbers_first(name: str) -> tuple[int, int, str]:
 # --- files
 
 
-def _images(root: Path, follow_links: bool) -> list[File]:
+def files_below(root: Path, suffixes: Set[str], follow_links: bool) -> list[File]:
+    """The files of these suffixes in a folder and below, in no order. Raises a UserError for a link out of the folder
+    that is not to be followed, and for what cannot be read."""
     inside = os.path.realpath(root)
     seen: set[tuple[int, int]] = set()
     found: list[File] = []
@@ -134,7 +163,7 @@ def _images(root: Path, follow_links: bool) -> list[File]:
                     if depth == DEEPEST:
                         raise UserError(f"{root / prefix / name}: more than {DEEPEST} folders below each other")
                     walk(path, f"{prefix}{name}/", depth + 1)
-                elif name[name.rfind(".") :].lower() in SUFFIXES:
+                elif name[name.rfind(".") :].lower() in suffixes:
                     about = entry.stat()
                     if stat.S_ISREG(about.st_mode):
                         found.append(File(prefix + name, path, about.st_size, about.st_mtime_ns))
@@ -198,8 +227,8 @@ def _from_metadata(config: Folder, root: Path, files: list[File], tables: list[s
     kept = sorted(rows)
     labels = [rows[i][1] for i in kept]
     given = [label for label in labels if label is not None]
-    return _made([files[i] for i in kept], [rows[i][0] for i in kept], given if len(given) == len(labels) else None,
-                 len(files) - len(kept))  # fmt: skip
+    return made([files[i] for i in kept], [rows[i][0] for i in kept], given if len(given) == len(labels) else None,
+                left_out=len(files) - len(kept))  # fmt: skip
 
 
 def _table(where: Path) -> tuple[list[str], list[list[str]]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +14,11 @@ import torch
 from torch import Tensor
 
 from aetrain.data.facts import Facts
+from aetrain.files import write_atomically
 
 UNLABELLED = -1
 MEAN_OVER = 60_000  # images, at most, of which the mean image is taken
+MEAN_AT_ONCE = 512
 
 
 class Batch(NamedTuple):
@@ -93,16 +98,23 @@ class Split:
         return Split(self.images.to(device), self.labels.to(device), factors, self.of_names)
 
     def mean_image(self) -> Tensor:
-        """(C, H, W) in [0, 1], on the CPU; over at most MEAN_OVER images, evenly spread."""
-        images = self.images
-        if len(images) > MEAN_OVER:
-            images = images[torch.arange(MEAN_OVER, device=self.device) * len(images) // MEAN_OVER]
-        if images.is_floating_point():
-            return images.mean(0, dtype=torch.float64).float().cpu()
-        # numpy adds up bytes as they are, ten times faster than torch and without a copy in floats, which would be the
-        # largest thing in memory.
-        total = torch.from_numpy(images.cpu().numpy().sum(0, dtype=np.int64))
-        return (total.double() / (255 * len(images))).float()
+        """See `mean_of`."""
+        return mean_of(len(self), lambda index: self.images[index.to(self.device)])
+
+
+def mean_of(n: int, fetch: Callable[[Tensor], Tensor], most: int = MEAN_OVER) -> Tensor:
+    """The mean of n images, or of `most` evenly spread, as (C, H, W) in [0, 1] on the CPU: the same to the bit wherever
+    the images lie. fetch: (B,) -> (B, C, H, W), uint8 or floats in [0, 1]."""
+    index, total, white = torch.arange(n), 0, 1
+    if n > most:
+        index = torch.arange(most) * n // most
+    for part in index.split(MEAN_AT_ONCE):
+        raw = fetch(part).cpu()
+        if raw.is_floating_point():
+            total = total + raw.sum(0, dtype=torch.float64)
+        else:  # numpy adds up bytes as they are, ten times faster than torch and without a copy in floats
+            total, white = total + torch.from_numpy(raw.numpy().sum(0, dtype=np.int64)), 255
+    return (total.double() / (white * len(index))).float()
 
 
 def joined(parts: Sequence[Split]) -> Split:
@@ -124,11 +136,14 @@ class Splits:
     binary: bool = False  # every pixel 0 or 1
     factors: tuple[str, ...] = ()  # names
     classes: tuple[str, ...] = ()  # names, by label
+    scale: float = 255.0  # see Facts
+    mean_at: Path | None = None  # the file that keeps the mean training image, with the decoded images
 
     def facts(self) -> Facts:
         """What a model must know of the data."""
         train = self.train
-        return Facts(train.image_shape, len(train), train.mean_image(), self.n_classes, self.binary, self.factors)
+        mean = kept(self.mean_at, train.image_shape, train.mean_image) if self.mean_at else train.mean_image()
+        return Facts(train.image_shape, len(train), mean, self.n_classes, self.binary, self.factors, self.scale)
 
     @property
     def held_out(self) -> Split:
@@ -136,9 +151,27 @@ class Splits:
         return self.val if len(self.val) else self.test
 
 
+def kept(path: Path, shape: tuple[int, ...], compute: Callable[[], Tensor]) -> Tensor:
+    """What `compute` gives, float32 of `shape`, read from a file where one holds it."""
+    with suppress(OSError):
+        content = path.read_bytes()
+        if len(content) == 4 * math.prod(shape):
+            return torch.frombuffer(bytearray(content), dtype=torch.float32).view(shape)
+    value = compute()
+    with suppress(OSError):  # a full disk costs the next run a second, not this one its data
+        write_atomically(path, value.numpy().tobytes())
+    return value
+
+
 def to_unit(images: Tensor) -> Tensor:
     """uint8 in 0…255 -> floats in [0, 1] of the default dtype. Floats, such as codes, are passed as they are."""
     return images if images.is_floating_point() else images / 255
+
+
+def thresholded(images: Tensor) -> Tensor:
+    """uint8 0 and 255, or floats 0 and 1: white from one half on."""
+    white = 1 if images.is_floating_point() else 255
+    return (images >= (0.5 if white == 1 else 128)).to(images.dtype) * white
 
 
 def binarize_anew(x: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ def _from_file(word: str, height: int, width: int) -> Tensor:
                 f"{told}: the mask has {found.width}x{found.height} pixels, the model's images {width}x{height}; "
                 "resize it"
             )
-        pixels = decode(str(path), Spec(1, height, width, False, "stretch", (0, 0, 0)))
+        pixels = decode(str(path), Spec(1, height, width, 255.0, "stretch", (0, 0, 0)))
     except Unreadable as error:
         raise UserError(f"{told}: cannot be read ({error})") from error
     missing = torch.from_numpy(pixels.copy()) >= HALF

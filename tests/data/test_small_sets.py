@@ -78,3 +78,23 @@ def test_two_classes_of_ten():
     assert splits.n_classes == 2 and splits.classes == ("7", "1")
     ones = torch.cat([s.labels for s in (splits.train, splits.val, splits.test)]).sum()
     assert ones == digits.COUNTS[1]
+
+
+def test_whitening_multiplies_by_the_frequency_and_takes_noise_away():
+    def power(contrast):
+        config = compose("data=patches", "data.patches=2000", "data.size=32", f"data.contrast={contrast}").data
+        images = patches.load(config)["train"].images.float()
+        images = images / 255 if contrast == "raw" else images
+        window = torch.hann_window(32, periodic=False)
+        images = (images - images.mean((2, 3), keepdim=True)) * window * window[:, None]
+        spectrum = torch.fft.rfft2(images).abs().square().mean((0, 1))
+        f = (torch.fft.fftfreq(32)[:, None].square() + torch.fft.rfftfreq(32).square()).sqrt()
+        return [spectrum[(f >= low) & (f < low + 0.06)].mean().item() for low in (0.06, 0.16)]
+
+    raw, whitened = power("raw"), power("whitened")
+    low, high = 0.09, 0.19  # the middles of the bands, in cycles per pixel
+    gain = (low / high) ** 2 * math.exp(-2 * ((low / 0.4) ** 4 - (high / 0.4) ** 4))
+    assert whitened[0] / whitened[1] == pytest.approx(gain * raw[0] / raw[1], rel=0.2)
+    part = patches.load(compose("data=patches", "data.contrast=whitened").data)["train"]
+    std, mean = torch.std_mean(part.images)
+    assert mean.item() == pytest.approx(0.5, abs=0.01) and std.item() == pytest.approx(1 / 6, rel=0.15)

@@ -16,7 +16,11 @@ from tests.conftest import PYTHON, build
 
 COLOUR = (3, 9, 14)  # sides that convolutions pad and crop
 USUAL = [("beta_vae", "conv", (), COLOUR)]
-EVERY = [(model, net, (), COLOUR) for model in sorted(MODELS) for net in sorted(NETS)]
+EVERY = [
+    (model, net, ("model.tied=false",) if (model, net) == ("contractive", "conv") else (), COLOUR)
+    for model in sorted(MODELS)
+    for net in sorted(NETS)
+]
 EVERY += [
     ("sparse", "mlp", ("model.penalty=topk", "model.k=3", "model.latent_dim=12"), COLOUR),
     ("contractive", "linear", ("model.tied=true",), COLOUR),

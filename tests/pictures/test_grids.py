@@ -78,7 +78,7 @@ def test_the_report_gets_the_tiles_back_from_a_grid_with_labels(tmp_path, channe
     folder.mkdir(parents=True)
     (folder / "reconstructions_0001.png").write_bytes(drawn.png)
     found = open_grid(Member(tmp_path / "run"), "reconstructions")
-    assert torch.equal(torch.from_numpy(np.array(found)), pixels(grid("x", images)))
+    assert torch.equal(torch.from_numpy(np.array(found.image)), pixels(grid("x", images)))
     assert (drawn.height, drawn.width) == pixels(drawn).shape[:2] and drawn.width >= 84 * 4
 
 

@@ -57,6 +57,11 @@ class Vision(Data):
 
 
 @dataclass
+class CelebA(Vision):
+    """202,599 faces, cropped and reduced to 64x64, in colour; torchvision finds and checks its files."""
+
+
+@dataclass
 class Unsplit(Data):
     """The keys of data that may come without a test split of their own."""
 
@@ -81,8 +86,8 @@ class Patches(Data):
     patches: int = setting("patches of the training split; a tenth as many each for validation and test", min=20)
     size: int = setting("side of a patch", min=2, max=48, unit="pixels")
     channels: int = setting("1: grey, 3: colour", choices=(1, 3))
-    contrast: str = setting("raw, or each patch with mean 1/2 and standard deviation 1/6",
-                            choices=("raw", "normalized"))  # fmt: skip
+    contrast: str = setting("raw; each patch with mean 1/2 and standard deviation 1/6; or the photographs with a flat "
+                            "spectrum, about 1/2", choices=("raw", "normalized", "whitened"))  # fmt: skip
 
 
 @dataclass
@@ -128,15 +133,29 @@ class Array(Own):
 
 
 @dataclass
-class Folder(Own):
-    """A folder of images: flat, one folder per class, train/val/test folders, or with a metadata.csv."""
+class Encoded(Own):
+    """The keys of images that are decoded."""
 
     size: Optional[str] = setting("a side, or height x width, as in 48x64; null: the images' own, if all agree",
                                   unit="pixels")  # fmt: skip
     fit: str = setting("an image of another shape is cropped at its centre, padded, or stretched",
                        choices=("crop", "pad", "stretch"))  # fmt: skip
-    channels: Optional[int] = setting("1: grey, 3: colour; null: as the files are", choices=(1, 3))
+    channels: Optional[int] = setting("1: grey, 3: colour; null: as the images are", choices=(1, 3))
     background: str = setting("under transparent pixels and around padded images: a name, or six hexadecimal digits")
-    label: Optional[str] = setting("the column of metadata.csv that is the label; null: label, or the only one")
-    on_corrupt: str = setting("files that cannot be decoded end the run, or are left out", choices=("refuse", "skip"))
+    on_corrupt: str = setting("images that cannot be decoded end the run, or are left out", choices=("refuse", "skip"))
     follow_links: bool = setting("whether links out of the folder are followed")
+
+
+@dataclass
+class Folder(Encoded):
+    """A folder of images: flat, one folder per class, train/val/test folders, or with a metadata.csv."""
+
+    label: Optional[str] = setting("the column of metadata.csv that is the label; null: label, or the only one")
+
+
+@dataclass
+class Parquet(Encoded):
+    """Images in a column of a Parquet file, or of a folder of them, as the sets of Hugging Face come."""
+
+    image: Optional[str] = setting("the column of the images; null: the only one there is, or image")
+    label: Optional[str] = setting("the column of the labels; null: label, or the only one with names of classes")

@@ -1,14 +1,14 @@
 """Rows and whole grids of the runs' own images, cut out for comparison. Imports no torch.
 
-The tiles of a grid are square, two pixels apart, on a grid of known columns; a text in the PNG says what is around them
-and how much they are enlarged: see aetrain/pictures/grids.py.
+The tiles of a grid are two pixels apart, in as many rows and columns as its PNG says: see aetrain/pictures/grids.py.
+Grids of 0.1 do not say; their tiles are square.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -21,7 +21,8 @@ from aetrain.sweeps.report.read import Member
 from aetrain.sweeps.report.values import show
 
 GAP = 2  # pixels between tiles
-MOST_PIXELS = 4_000_000
+MOST_PIXELS = 20_000_000
+WIDEST = 1200  # pixels; larger pictures are reduced
 MOST_BYTES = 16 << 20
 MOST_ROWS = 12
 
@@ -82,8 +83,8 @@ def _reconstructions(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
             continue
         kinds = 3 if "model.corruption" in member.config else 2
         if not pictures:
-            pictures += _row(grid, 8, 0, "original")
-        pictures += _row(grid, 8, kinds - 1, label)
+            pictures += _row(grid, 0, "original")
+        pictures += _row(grid, kinds - 1, label)
     if len(pictures) < 2:
         return None
     caption = f"The same held-out images, reconstructed at every {axis.key}{_where(line, rows)}."
@@ -92,14 +93,14 @@ def _reconstructions(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
 
 def _codes(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
     rows = _shown(sweep, axis, line)
-    grids = [(label, grid) for label, member in rows if (grid := open_grid(member, "codes"))]
-    if not grids:
+    found = [(label, opened[0]) for label, member in rows if (opened := _opened(member, "codes"))]
+    if not found:
         return None
     caption = (
         f"Codes of held-out images, coloured by class{_where(line, rows)}; of a VAE, posterior means. Each plane has a "
         "scale of its own."
     )
-    return Gallery("Codes", caption, tuple(_picture(label, grid) for label, grid in grids), wide=False)
+    return Gallery("Codes", caption, tuple(_picture(label, image) for label, image in found), wide=False)
 
 
 def _traversals(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
@@ -110,7 +111,7 @@ def _traversals(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
     pictures: list[Picture] = []
     for label, member in rows:
         grid = open_grid(member, "traversals")
-        pictures += _row(grid, 11, j, label) if grid else []
+        pictures += _row(grid, j, label) if grid else []
     if not pictures:
         return None
     caption = (
@@ -129,7 +130,7 @@ def _filters(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
         f"First-layer weights of the first 64 units, by index{_where(line, rows)}; each is scaled by its largest "
         "magnitude, grey is zero."
     )
-    return Gallery("Filters", caption, tuple(_picture(label, grid) for label, grid in grids), wide=False)
+    return Gallery("Filters", caption, tuple(_picture(label, grid.image) for label, grid in grids), wide=False)
 
 
 def _where(line: Line, rows: Sequence[tuple[str, Member]]) -> str:
@@ -145,8 +146,24 @@ def top_dimension(members: Sequence[Member], limit: int = 32) -> int | None:
     return max(range(len(means)), key=means.__getitem__) if means else None
 
 
-def open_grid(member: Member, what: str) -> Image.Image | None:
+@dataclass(frozen=True)
+class Grid:
+    image: Image.Image  # RGB
+    rows: int
+    columns: int
+
+
+OLD_COLUMNS = {"reconstructions": 8, "traversals": 11, "filters": 8}  # of grids that do not say theirs
+
+
+def open_grid(member: Member, what: str) -> Grid | None:
     """A run's latest grid of a kind; None if there is none that can be read."""
+    found = _opened(member, what)
+    return found and _laid_out(found[0], found[1].get("tiles"), found[1].get("drawn"), OLD_COLUMNS[what])
+
+
+def _opened(member: Member, what: str) -> tuple[Image.Image, Mapping[object, object]] | None:
+    """A run's latest picture of a kind and what its PNG says of it; None if there is none that can be read."""
     folder = member.folder / "grids"
     names = folder.glob(f"{what}_*.png") if is_folder(member.folder) and is_folder(folder) else []
     numbered = [path for path in names if re.fullmatch(rf"{what}_\d{{4,9}}", path.stem)]
@@ -157,42 +174,55 @@ def open_grid(member: Member, what: str) -> Image.Image | None:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             if image.width * image.height > MOST_PIXELS:
                 return None
-            return _as_drawn(image.convert("RGB"), image.info.get("aetrain-grid"))
+            return image.convert("RGB"), image.info
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None  # what PIL raises for damaged files
 
 
-def _as_drawn(image: Image.Image, layout: object) -> Image.Image:
-    """The tiles alone, a pixel for a pixel. layout: "left scale columns rows"; of grids without one there is nothing to
-    take away."""
-    found = re.fullmatch(r"(\d{1,4}) (\d{1,3}) (\d{1,3}) (\d{1,3})", layout) if isinstance(layout, str) else None
-    if not found:
-        return image
-    left, scale, columns, rows = map(int, found.groups())
-    side = (image.width - left - GAP) // max(columns, 1) - GAP
-    if not (1 <= scale <= side and rows * (side + GAP) + GAP <= image.height):
-        return image
-    size = side // scale
-    tight = Image.new("RGB", (GAP + columns * (size + GAP), GAP + rows * (size + GAP)), (128, 128, 128))
-    for row in range(rows):
-        for column in range(columns):
-            x, y = left + GAP + column * (side + GAP), GAP + row * (side + GAP)
-            tile = image.crop((x, y, x + side, y + side)).resize((size, size), Image.Resampling.NEAREST)
-            tight.paste(tile, (GAP + column * (size + GAP), GAP + row * (size + GAP)))
-    return tight
+def _laid_out(image: Image.Image, tiles: object, drawn: object, old_columns: int) -> Grid | None:
+    """With the rows and columns that `tiles` says; None where the image cannot have them. drawn: "left width height
+    scale", where labels and a caption stand around the tiles and these are enlarged; both are taken away."""
+    if found := re.fullmatch(r"(\d{1,4})x(\d{1,4})", tiles) if isinstance(tiles, str) else None:
+        rows, columns = int(found[1]), int(found[2])
+    else:
+        rows, columns = old_columns * (image.height - GAP) // max(1, image.width - GAP), old_columns
+    scale = 1
+    if found := re.fullmatch(r"(\d{1,4}) (\d{1,4}) (\d{1,4}) (\d{1,3})", drawn) if isinstance(drawn, str) else None:
+        left, width, height, scale = map(int, found.groups())
+        if left + width > image.width or height > image.height:
+            return None
+        image = image.crop((left, 0, left + width, height))
+    fits = rows > 0 < columns and image.width > (GAP + 1) * columns and image.height > (GAP + 1) * rows
+    return _reduced(Grid(image, rows, columns), scale) if fits else None
 
 
-def _row(grid: Image.Image, columns: int, row: int, label: str) -> list[Picture]:
+def _reduced(grid: Grid, scale: int) -> Grid:
+    """A pixel for every square of so many: a page of enlarged grids would be large."""
+    width, height = (grid.image.width - GAP) // grid.columns - GAP, (grid.image.height - GAP) // grid.rows - GAP
+    if not 1 < scale <= min(width, height):
+        return grid
+    small = (width // scale, height // scale)
+    tight = Image.new("RGB", (GAP + grid.columns * (small[0] + GAP), GAP + grid.rows * (small[1] + GAP)), (128,) * 3)
+    for row in range(grid.rows):
+        for column in range(grid.columns):
+            x, y = GAP + column * (width + GAP), GAP + row * (height + GAP)
+            tile = grid.image.crop((x, y, x + width, y + height)).resize(small, Image.Resampling.NEAREST)
+            tight.paste(tile, (GAP + column * (small[0] + GAP), GAP + row * (small[1] + GAP)))
+    return Grid(tight, grid.rows, grid.columns)
+
+
+def _row(grid: Grid, row: int, label: str) -> list[Picture]:
     """One row of a grid, or nothing where there is none."""
-    side = (grid.width - GAP) // columns
-    top = row * side
-    if side <= GAP or top + side + GAP > grid.height:
+    if row >= grid.rows:
         return []
-    return [_picture(label, grid.crop((0, top, grid.width, top + side + GAP)))]
+    height = (grid.image.height - GAP) // grid.rows
+    return [_picture(label, grid.image.crop((0, row * height, grid.image.width, (row + 1) * height + GAP)))]
 
 
 def _picture(label: str, image: Image.Image) -> Picture:
     """Written anew, so that nothing of a foreign file but its pixels gets into the page."""
+    if image.width > WIDEST:
+        image = image.resize((WIDEST, max(1, image.height * WIDEST // image.width)))
     red, green, blue = image.split()
     if red.tobytes() == green.tobytes() == blue.tobytes():
         image = red
