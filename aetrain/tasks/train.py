@@ -41,11 +41,13 @@ def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> fl
     with explained(config, folder), listening() as requests:
         where = device.resolve(config.device)
         if is_done_for_good(config, folder):
-            log.info("nothing to do: %s is done, and its last checkpoint gone", folder)
+            log.info("nothing to do: %s has finished; its last checkpoint is gone", folder)
             return objective(config, result(folder)["metrics"])
         state = load_state(config, folder) if resumed else None
         if state and is_done(config, folder, state):
-            log.info("nothing to do: %s is done (%d steps); trainer.epochs=… would continue it", folder, state["step"])
+            log.info(
+                "nothing to do: %s has finished (%d steps); add trainer.epochs=N to train longer", folder, state["step"]
+            )
             return objective(config, result(folder)["metrics"])
         splits = load(config.data, where)
         training, metrics = fit(config, folder, overrides, splits, where, requests, state)
