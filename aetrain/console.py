@@ -167,6 +167,17 @@ class CountBar(_Bar):
             self._bar.advance(self._task, by)
 
 
+class Waiting(_Bar):
+    """What is being done, and for how long already, on a terminal only."""
+
+    def __init__(self, what: str):
+        if sys.stdout.isatty():
+            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+            self._bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), transient=True)
+            self._bar.add_task(what, total=None)
+
+
 class MembersBar(_Bar):
     """The runs of a sweep: how many have ended, and the time left, on a terminal only; lines appear above it."""
 

@@ -85,7 +85,7 @@ class Ours:
         self.model = models.build(config.model, config.net, splits.facts()).to(where)
         self.precision = device.Precision.of(config.device.precision, where)
         graphed = config.trainer.cuda_graph
-        optimizer = build_optimizer(config.optimizer, self.model, capturable=graphed)
+        optimizer = build_optimizer(config.optimizer, self.model)
         forward = compiled(self.model) if config.trainer.compile else self.model
         self.step = make_step(forward, optimizer, self.precision, None, Latch(where))
         self.batches = Batches(splits.train, config.trainer.batch_size, config.seed)

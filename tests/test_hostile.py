@@ -274,8 +274,8 @@ def test_nothing_of_a_foreign_folder_runs_or_reaches_outside(aetrain, pristine, 
             [f"resume={sweep}", "hydra.launcher.mode=sequential"],
             ["report", f"run={sweep}"],
             ["report", f"run={runs[0]}"],
-            ["evaluate", f"run={runs[0]}", "nll_samples=0"],
-            ["evaluate", f"run={sweep}", "nll_samples=0"],
+            ["evaluate", f"run={runs[0]}", "nll_samples=0", "codes=false"],
+            ["evaluate", f"run={sweep}", "nll_samples=0", "codes=false"],
         ]
         WATCH.start(here / "theirs", cache)
         try:

@@ -30,11 +30,15 @@ from aetrain.config.schema.task.embed import Embed
 from aetrain.config.schema.task.evaluate import Evaluate
 from aetrain.config.schema.task.export import Export
 from aetrain.config.schema.task.inpaint import Inpaint
+from aetrain.config.schema.task.interpolate import Interpolate
 from aetrain.config.schema.task.linear import LinearTask
+from aetrain.config.schema.task.manifold import Manifold
 from aetrain.config.schema.task.reconstruct import Reconstruct
 from aetrain.config.schema.task.report import Report
 from aetrain.config.schema.task.retrieve import Retrieve
+from aetrain.config.schema.task.sample import Sample
 from aetrain.config.schema.task.train import Train
+from aetrain.config.schema.task.traverse import Traverse
 from aetrain.config.schema.trainer import Trainer
 from aetrain.errors import UserError
 
@@ -132,6 +136,10 @@ TASKS: dict[str, type] = {
     "report": Report,
     "evaluate": Evaluate,
     "reconstruct": Reconstruct,
+    "sample": Sample,
+    "traverse": Traverse,
+    "interpolate": Interpolate,
+    "manifold": Manifold,
     "embed": Embed,
     "retrieve": Retrieve,
     "denoise": Denoise,

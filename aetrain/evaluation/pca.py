@@ -11,6 +11,7 @@ from torch import Tensor
 
 from aetrain import losses
 from aetrain.data.split import Split
+from aetrain.evaluation.decompose import eigh
 from aetrain.models import Autoencoder
 
 
@@ -36,7 +37,7 @@ class PCA:
             images += len(x)
         mean = total / images
         covariance = products / images - torch.outer(mean, mean)
-        values, vectors = torch.linalg.eigh(covariance)
+        values, vectors = eigh(covariance)
         return cls(mean, covariance, values.flip(0).clamp(min=0), vectors.flip(1))
 
     def minimum(self, k: int) -> float:

@@ -29,7 +29,7 @@ import onnxruntime
 
 encoder = onnxruntime.InferenceSession("encoder.onnx", providers=["CPUExecutionProvider"])
 decoder = onnxruntime.InferenceSession("decoder.onnx", providers=["CPUExecutionProvider"])
-images = np.random.rand(8, {image}).astype(np.float32)  # yours: bytes / 255
+images = np.random.rand(8, {image}).astype(np.float32)  # yours: {scaled}
 (codes,) = encoder.run(None, {{"image": images}})  # (8, {code})
 (again,) = decoder.run(None, {{"code": codes}})  # (8, {image})
 ```
@@ -59,7 +59,7 @@ def page(model: Autoencoder, files: Mapping[str, str], differences: Mapping[str,
     shown = {"image": _sizes(model.facts.image_shape), "code": _sizes(model.code_shape)}
     rows = [f"| `{name}` | {what} | {_shown(differences.get(name))} |" for name, what in files.items()]
     return TEXT.format(
-        model=model.config.name, **shown, white=_white(model), meaning=_meaning(model), output=_output(model),
+        model=model.config.name, **shown, white=_white(model), scaled=_scaled(model.facts.scale), meaning=_meaning(model), output=_output(model),
         files="\n".join(rows), sampling=SAMPLING.format(**shown) if model.prior is not None else "",
     )  # fmt: skip
 
@@ -77,6 +77,11 @@ def _white(model: Autoencoder) -> str:
     order = {1: "grey", 3: "red, green, blue"}.get(channels, f"{channels} channels")
     kind = ", 0 or 1" if model.facts.binary else ""
     return f"0 (black) to 1 (white){kind}; {order}"
+
+
+def _scaled(scale: float) -> str:
+    """How a pixel in the files becomes one of the model's."""
+    return "floats from 0 to 1" if scale == 1 else f"{'bytes' if scale == 255 else 'values'} / {scale:g}"
 
 
 def _meaning(model: Autoencoder) -> str:

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
@@ -96,14 +97,34 @@ def grid(name: str, images: Tensor, enlarge: bool = False) -> Grid:
     whoever cuts it up again."""
     if images.ndim == 4:
         images = images.unflatten(0, (-1, min(COLUMNS, len(images))))
-    if enlarge:
-        images = enlarged(images)
-    channels = images.shape[2]
-    pixels = to_bytes(images)
-    tiles = F.pad(pixels, (0, GAP, 0, GAP), value=128).permute(2, 0, 3, 1, 4)  # (C, rows, H + gap, columns, W + gap)
-    canvas = F.pad(tiles.flatten(3, 4).flatten(1, 2), (GAP, 0, GAP, 0), value=128)
+    canvas = _canvas(enlarged(images) if enlarge else images)
     layout = f"{images.shape[0]}x{images.shape[1]}"
-    return Grid(name, png(canvas, tiles=layout), canvas.shape[1], canvas.shape[2], channels)
+    return Grid(name, png(canvas, tiles=layout), canvas.shape[1], canvas.shape[2], canvas.shape[0])
+
+
+def picture(images: Tensor, columns: int = COLUMNS) -> bytes:
+    """A PNG of images, small ones enlarged: (rows, columns, C, H, W), or (n, C, H, W) in rows of so many."""
+    return grid("", in_rows(images, columns) if images.ndim == 4 else images, enlarge=True).png
+
+
+def laid_out(images: Tensor, columns: int) -> np.ndarray:
+    """`picture` before it is a file: uint8, (H, W) or (H, W, 3). images: (n, C, H, W)."""
+    return _canvas(enlarged(in_rows(images, columns))).permute(1, 2, 0).squeeze(2).cpu().numpy()
+
+
+def in_rows(images: Tensor, columns: int) -> Tensor:
+    """(n, C, H, W) -> (rows, columns, C, H, W), grey where the last row is not full."""
+    columns = min(columns, len(images))
+    missing = -len(images) % columns
+    full = F.pad(images.float(), (0, 0) * (images.ndim - 1) + (0, missing), value=0.5)
+    return full.unflatten(0, (-1, columns))
+
+
+def _canvas(images: Tensor) -> Tensor:
+    """(rows, columns, C, H, W) in [0, 1] -> uint8, (C, height, width), GAP pixels of grey around every image."""
+    tiles = F.pad(to_bytes(images), (0, GAP, 0, GAP), value=128)
+    tiles = tiles.permute(2, 0, 3, 1, 4)  # (C, rows, H + gap, columns, W + gap)
+    return F.pad(tiles.flatten(3, 4).flatten(1, 2), (GAP, 0, GAP, 0), value=128)
 
 
 def labelled(name: str, images: Tensor, caption: str, rows: Sequence[str] = ()) -> Grid:
@@ -135,10 +156,7 @@ def labelled(name: str, images: Tensor, caption: str, rows: Sequence[str] = ()) 
 def beside(parts: Sequence[Tensor], columns: int) -> Tensor:
     """Rows of one part above rows of the next, the same images below each other; grey where the last row is not full.
     parts: each (N, C, H, W) in [0, 1] -> (rows, columns, C, H, W)."""
-    columns = min(columns, len(parts[0]))
-    missing = -len(parts[0]) % columns
-    full = [F.pad(part.float(), (0, 0) * (part.ndim - 1) + (0, missing), value=0.5) for part in parts]
-    return torch.stack([part.unflatten(0, (-1, columns)) for part in full], dim=1).flatten(0, 1)
+    return torch.stack([in_rows(part, columns) for part in parts], dim=1).flatten(0, 1)
 
 
 def enlarged(images: Tensor) -> Tensor:

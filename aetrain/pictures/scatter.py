@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
@@ -21,6 +23,15 @@ def scatter(points: NDArray, labels: NDArray, classes: Sequence[str], title: str
     """A PNG. points: (N, 2); labels: (N,), drawn in grey where there are none; classes: names by label; axes: what the
     two directions are."""
     figure, ax = figure_of(7.5, 6)
+    points_on(figure, ax, points, labels, classes)
+    ax.set(title=plain(title, 100), xlabel=axes[0], ylabel=axes[1])
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.grid(alpha=0.2)
+    return drawn_png(figure)
+
+
+def points_on(figure: Figure, ax: Axes, points: NDArray, labels: NDArray, classes: Sequence[str]) -> None:
+    """Points and their legend on one of a figure's plots: see `scatter`."""
     size = float(np.clip(3e4 / max(len(points), 1), 4, 30))
     found = [int(label) for label in np.unique(labels) if label != UNLABELLED]
     shown = {"s": size, "linewidths": 0, "alpha": 0.7, "rasterized": True}
@@ -41,7 +52,3 @@ def scatter(points: NDArray, labels: NDArray, classes: Sequence[str], title: str
         marks = [Line2D([], [], marker="o", linestyle="", color=colors[label], label=plain(name))
                  for label, name in names]  # fmt: skip
         figure.legend(handles=marks, loc="outside right center", frameon=False)
-    ax.set(title=plain(title, 100), xlabel=axes[0], ylabel=axes[1])
-    ax.set_aspect("equal", adjustable="datalim")
-    ax.grid(alpha=0.2)
-    return drawn_png(figure)

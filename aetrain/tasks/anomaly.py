@@ -81,9 +81,13 @@ def _all_classes(work: Work) -> Tested:
             f"aetrain anomaly: the run was trained on all classes of data={own.name}, so none is anomalous; train with "
             "data.classes=[…], say which are with normal=[…], or give other images, as in data=folder data.path=photos"
         )
+    if work.split_name == "all":
+        raise UserError("split=all: the images of training are among them; give split=test or split=val")
     work.splits  # its content is checked before any of it is used  # noqa: B018
     splits = work.loaded(dataclasses.replace(own, classes=None))
     split = getattr(splits, work.split_name)
+    if not len(split):
+        raise UserError(f"split={work.split_name}: there are no such images; give split=test")
     return Tested(split, splits.classes, _labels(given, splits.classes))
 
 

@@ -106,7 +106,11 @@ def _read(path: Path, work: Work) -> Detector | None:
     """None for one that was made with other weights or keys. Raises a UserError for a damaged file."""
     told = f"{path}: damaged, or not written by aetrain anomaly; delete it, and the thresholds are found anew"
     try:
-        with np.load(io.BytesIO(stored.read_bytes(path, LARGEST)), allow_pickle=False) as file:
+        content = io.BytesIO(stored.read_bytes(path, LARGEST))
+        with zipfile.ZipFile(content) as members:
+            if sum(member.file_size for member in members.infolist()) > LARGEST:
+                raise ValueError("larger than any detector")
+        with np.load(content, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         if json.loads(str(arrays.pop("about"))) != about(work):
             return None
@@ -119,7 +123,8 @@ def _read(path: Path, work: Work) -> Detector | None:
             and factor.shape == (size, size)
             and all(value.shape == () and value.dtype == torch.float64 for g in groups.values() for value in g.values())
             and set(groups["threshold"]) == set(scores.names(work.model))
-            and bool(np.isfinite(factor).all() and (np.diag(factor) > 0).all())
+            and all(value.isfinite() for group in groups.values() for value in group.values())
+            and bool(np.isfinite(mean).all() and np.isfinite(factor).all() and (np.diag(factor) > 0).all())
         )
     except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, RecursionError) as error:
         raise UserError(told) from error

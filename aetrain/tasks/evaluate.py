@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import logging
+import math
+
+import torch
+
+from aetrain.evaluation import disentanglement
 from aetrain.evaluation.nll import importance_nll
+from aetrain.evaluation.probes import probes
+from aetrain.evaluation.quality import has_ssim, psnr, ssim
+from aetrain.evaluation.response import hoyer, jacobian_norm
 from aetrain.evaluation.terms import evaluate
 from aetrain.noise import mix
 from aetrain.tasks.work import Work
 
+log = logging.getLogger(__name__)
+
+MAIN = ("nelbo", "loss", "recon", "kl", "nll", "psnr_db", "linear_probe", "knn", "mig")
+
 
 def run(work: Work) -> dict[str, float]:
-    """Every term and diagnostic of a split, under the names that they have in TensorBoard."""
-    found = terms(work) | nll(work)
+    """Every term and diagnostic of a split, under the names that they have in TensorBoard, then the likelihood, image
+    quality, and what the codes tell of labels and factors."""
+    found = terms(work) | nll(work) | quality(work)
+    if work.task.codes and not math.isfinite(found["loss"]):
+        log.info("the loss is not finite: what the codes tell is left out")
+    elif work.task.codes:
+        found |= of_codes(work)
+    if "nelbo" in found:  # the same for every beta
+        work.main = tuple(name for name in MAIN if name in found and name != "loss")
+    else:
+        work.main = tuple(name for name in MAIN if name in found)
+    work.main = tuple(f"{work.split_name}/{name}" for name in work.main)
     return {f"{work.split_name}/{name}": value for name, value in found.items()}
 
 
@@ -30,3 +53,33 @@ def nll(work: Work) -> dict[str, float]:
     seed = mix(work.run_seed, "importance samples", work.split_name)
     with work.counted(work.split, f"images, NLL of {samples} samples") as split:
         return {"nll": importance_nll(work.model, split, samples, seed)}
+
+
+@torch.no_grad()
+def quality(work: Work) -> dict[str, float]:
+    """Of the reconstructions from the means of the codes, and the codes' own sparsity; means over images."""
+    sums: dict[str, float] = {}
+    with_ssim = has_ssim(work.model.facts.image_shape)
+    for x, y, _ in work.chunks(work.split):
+        code = work.model.encode(x, y)
+        x_hat = work.model.decode(code, y).float().clamp(0, 1)
+        found = {"psnr_db": psnr(x, x_hat)} | ({"ssim": ssim(x, x_hat)} if with_ssim else {})
+        found["code_sparsity"] = hoyer(code.float().flatten(1))
+        for name, value in found.items():
+            sums[name] = sums.get(name, 0.0) + float(value.sum(dtype=torch.float64))
+    return {name: total / len(work.split) for name, total in sums.items()}
+
+
+def of_codes(work: Work) -> dict[str, float]:
+    """How much the codes move with the image; what classifiers make of them, beside what they make of pixels and of
+    PCA; how well their numbers agree with factors that are known."""
+    train, found = work.around.train, {"jacobian_norm": jacobian_norm(work.model, work.split)}
+    if work.split_name in ("val", "test") and len(train):
+        with work.said("probes: k nearest neighbours and logistic regression"):
+            for space, accuracies in probes(work.model, train, work.split).items():
+                suffix = "" if space == "codes" else f"_{space}"
+                found |= {f"{name}{suffix}": value for name, value in accuracies.items()}
+    if work.factors:
+        with work.said("disentanglement: MIG, SAP, DCI, β-VAE and FactorVAE scores"):
+            found |= disentanglement.of_model(work.model, work.split, work.factors, work.seed)
+    return found

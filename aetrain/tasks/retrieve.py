@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from aetrain.console import CountBar
 from aetrain.data.split import UNLABELLED, Split
 from aetrain.errors import UserError
 from aetrain.evaluation.codes import codes
@@ -12,7 +13,7 @@ from aetrain.evaluation.neighbours import Neighbours, nearest, precision_at_k
 from aetrain.pictures.grids import grid
 from aetrain.tasks.work import Work
 
-AT_ONCE = 1000  # queries
+AT_ONCE = 2000  # images
 
 
 @torch.no_grad()
@@ -27,7 +28,7 @@ def run(work: Work) -> dict[str, float]:
         known = codes(work.model, counted, at_once=work.batch_size)
     with work.counted(split, "images") as counted:
         asked = codes(work.model, counted, at_once=work.batch_size)
-    found = nearest(asked.z, known.z, task.k, torch.arange(len(asked.z), device=asked.z.device) if own else None)
+    found = _nearest(asked.z, known.z, task.k, own)
     _write(work, base, known.y, asked.y, found)
     n = min(task.shown, len(split))
     work.out.file("neighbours.png", grid("neighbours", _shown(split, base, found.index[:n]), enlarge=True).png)
@@ -38,6 +39,18 @@ def run(work: Work) -> dict[str, float]:
     precision = precision_at_k(asked.y[labelled], found.index[labelled], known.y)
     return {f"precision_at_{task.k}": precision, "precision_by_chance": _chance(asked.y[labelled], known.y),
             "mean_distance": float(found.distance.mean())}  # fmt: skip
+
+
+def _nearest(asked: Tensor, known: Tensor, k: int, own: bool) -> Neighbours:
+    """Of every image in turn, with a progress bar. own: they are the same images."""
+    parts = []
+    with CountBar(len(asked), "images") as bar:
+        for start in range(0, len(asked), AT_ONCE):
+            part = asked[start : start + AT_ONCE]
+            places = torch.arange(start, start + len(part), device=part.device)
+            parts.append(nearest(part, known, k, places if own else None))
+            bar.advance(len(part))
+    return Neighbours(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 def _chance(asked: Tensor, known: Tensor) -> float:
@@ -53,15 +66,16 @@ def _shown(split: Split, base: Split, index: Tensor) -> Tensor:
 
 
 def _write(work: Work, base: Split, known: Tensor, asked: Tensor, found: Neighbours) -> None:
+    classes = work.splits.classes
     header = ["filename", "class", "rank", "neighbour", "neighbour_class", "distance"]
     with work.out.rows("neighbours.csv", header) as rows:
         for start in range(0, len(asked), AT_ONCE):
             portion = slice(start, start + AT_ONCE)
-            names, near = work.names(start, len(asked[portion])), found.index[portion]
-            near_names = iter(base.names(near.flatten()))
-            for i, (name, label) in enumerate(zip(names, asked[portion].tolist(), strict=True)):
-                for rank in range(near.shape[1]):
-                    other = int(known[near[i, rank]])
-                    rows.add([name, work.class_name(label), rank + 1, next(near_names),
-                              work.splits.classes[other] if 0 <= other < len(work.splits.classes) else "",
-                              float(found.distance[start + i, rank])])  # fmt: skip
+            index = found.index[portion]  # (b, k)
+            names = iter(base.names(index.flatten()))
+            queries = zip(work.names(start, len(index)), asked[portion].tolist(), known[index].tolist(),
+                          found.distance[portion].tolist(), strict=True)  # fmt: skip
+            for name, label, labels, distances in queries:
+                for rank, (other, distance) in enumerate(zip(labels, distances, strict=True), 1):
+                    other_class = classes[other] if 0 <= other < len(classes) else ""
+                    rows.add([name, work.class_name(label), rank, next(names), other_class, distance])

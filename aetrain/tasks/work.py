@@ -20,7 +20,7 @@ from aetrain import device
 from aetrain.config.schema.data import Data, Folder
 from aetrain.config.tables import ON_RUNS
 from aetrain.config.tree import plain
-from aetrain.console import CountBar, table
+from aetrain.console import CountBar, Waiting, table
 from aetrain.data.card import card
 from aetrain.data.fitting import fitted, not_images
 from aetrain.data.load import load, load_whole
@@ -136,18 +136,24 @@ class Work:
         return found
 
     @property
+    def around(self) -> Splits:
+        """The splits that `split` is one of."""
+        return self.splits if self.asked.images is None else self._other
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the images' classes, by label."""
-        return (self.splits if self.asked.images is None else self._other).classes
+        return self.around.classes
 
     @property
     def factors(self) -> tuple[str, ...]:
         """Names of the factors that the images were made from; empty where they are not known."""
-        return (self.splits if self.asked.images is None else self._other).factors
+        return self.around.factors
 
     def class_name(self, label: int) -> str:
         """Of one of the images' labels; empty where there is none."""
-        return "" if label < 0 else self.classes[label] if label < len(self.classes) else str(label)
+        classes = self.classes
+        return "" if label < 0 else classes[label] if label < len(classes) else str(label)
 
     def chunks(self, split: Split, most: int | None = None) -> Iterator[Chunk]:
         """A split's images, or the first of them, with a progress bar. Within, the model's noise depends on the seed
@@ -166,6 +172,12 @@ class Work:
         """Within: a progress bar counts the images that are asked of the split in portions."""
         with CountBar(len(split), what) as bar:
             yield _Counted(split, bar)
+
+    @contextmanager
+    def said(self, what: str) -> Iterator[None]:
+        """Within: what takes a while and cannot be counted is named, on a terminal."""
+        with Waiting(what):
+            yield
 
     def names(self, start: int, n: int) -> list[str]:
         """What n of the task's images are called."""

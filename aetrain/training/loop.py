@@ -60,7 +60,7 @@ class Training:
         if trainer.cuda_graph and not graphed:
             reason = "there is no GPU here" if device.type != "cuda" else "the images are read while training"
             log.info("trainer.cuda_graph=true: %s, steps run eagerly", reason)
-        self.optimizer = build_optimizer(config.optimizer, model, capturable=graphed, stacked=stacked)
+        self.optimizer = build_optimizer(config.optimizer, model)
         if self.batches.size < trainer.batch_size:
             log.info(
                 "trainer.batch_size=%d: the training split has %d images, and a batch takes them all",

@@ -14,26 +14,22 @@ from aetrain.lbfgs import lbfgs
 log = logging.getLogger(__name__)
 
 
-def build_optimizer(config, model: nn.Module, capturable: bool = False,
-                    stacked: bool = False) -> torch.optim.Optimizer | Fused:  # fmt: skip
-    """An optimizer over torch's fused kernels: one pass over all parameters, and updates that a `found_inf` tensor
-    suppresses without the host looking at it (see step.py).
+def build_optimizer(config, model: nn.Module) -> torch.optim.Optimizer | Fused:
+    """An optimizer over torch's fused kernels, `Fused` on every device: one pass over all parameters, and updates that
+    a `found_inf` tensor suppresses without the host looking at it (see step.py). With a torch whose kernels take other
+    arguments it is torch.optim's, whose numbers are the same to the bit.
 
-    On the CPU it is `Fused`; on CUDA, where Fused has not been tried, and with a torch whose kernels take other
-    arguments, it is torch.optim's. Their numbers are the same to the bit.
-
-    capturable: for a CUDA graph, with the learning rate in a tensor that schedules write in place.
-    stacked: for a member of a stack, whose state must be there before the first step: always Fused.
+    On a GPU the learning rate is a tensor, which schedules write in place: a CUDA graph reads it there.
     """
     params = list(model.parameters())
     if config.name == "lbfgs":
         return lbfgs(params, config.iterations, config.history, config.lr)
-    on_cpu = params[0].device.type == "cpu"
-    lr = torch.tensor(config.lr, device=params[0].device) if capturable else config.lr
-    if (on_cpu or stacked) and kernel_fits(config.name):
+    where = params[0].device
+    # float32, which the kernels read, whatever the default dtype
+    lr = config.lr if where.type == "cpu" else torch.tensor(config.lr, dtype=torch.float32, device=where)
+    if kernel_fits(config.name):
         return Fused(config, params, lr)
-    if on_cpu:
-        log.info("torch %s: its fused kernels are not those that aetrain knows; using torch.optim", torch.__version__)
+    log.info("torch %s: its fused kernels are not those that aetrain knows; using torch.optim", torch.__version__)
     common = {"lr": lr, "weight_decay": config.weight_decay, "fused": True}
     if config.name == "sgd":
         optimizer = torch.optim.SGD(params, momentum=config.momentum, **common)
@@ -41,7 +37,7 @@ def build_optimizer(config, model: nn.Module, capturable: bool = False,
             optimizer.state.update({p: {"momentum_buffer": torch.zeros_like(p)} for p in params})
         return optimizer
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
-    return kind(params, betas=tuple(config.betas), eps=config.eps, capturable=capturable, **common)
+    return kind(params, betas=tuple(config.betas), eps=config.eps, capturable=where.type == "cuda", **common)
 
 
 # The kernels are private operators of torch. A change of their arguments is seen here, one of their arithmetic by the
@@ -75,8 +71,13 @@ class Fused:
     must have a gradient either at every step or at none.
     """
 
+    # torch's GradScaler then hands over its own found_inf, where it would ask the device for it at every step. It sets
+    # both and deletes them after the step, which brings these back. The gradients are unscaled by then.
+    _step_supports_amp_scaling = True
+    found_inf: Tensor | None = None
+    grad_scale: Tensor | None = None
+
     def __init__(self, config, params: list[nn.Parameter], lr: float | Tensor):
-        self.found_inf: Tensor | None = None
         group = {"params": params, "lr": lr, "weight_decay": config.weight_decay, "maximize": False}
         if config.name == "sgd":
             group |= {"momentum": config.momentum, "dampening": 0, "nesterov": False}
@@ -142,7 +143,7 @@ class Fused:
             | {name: slot[i] for name, slot in self._slots.items()}
             for i in indices
         }
-        return {"state": state, "param_groups": [{**group, "params": indices}]}
+        return {"state": state, "param_groups": [{**group, "lr": float(group["lr"]), "params": indices}]}
 
     def load_state_dict(self, content: dict[str, Any]) -> None:
         """Take over the settings and the state of a `state_dict`, ours or torch.optim's. An empty state, which
@@ -157,7 +158,11 @@ class Fused:
             if name in state[i]
         ):
             raise ValueError("the optimizer's state is of other parameters")
-        group |= {key: value for key, value in saved.items() if key != "params" and key in group}
+        group |= {key: value for key, value in saved.items() if key not in ("params", "lr") and key in group}
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(float(saved["lr"]))  # in its place, where a graph may read it
+        else:
+            group["lr"] = float(saved["lr"])
         for name, slot in self._slots.items():
             for i, values in enumerate(slot):
                 values.copy_(state[i].get(name, torch.zeros(())))  # momentum may be new on resuming

@@ -4,10 +4,20 @@ import pytest
 
 import aetrain as package
 from aetrain.cli import main
+from aetrain.data import mnist
+from tests import conftest
 from tests.conftest import SMALL
 
 TINY = (*SMALL, "data.val_size=100", "net=mlp", "net.hidden=[16]", "model.latent_dim=3", "device.threads=1",
         "trainer.grid_epochs=9")  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_once():
+    """MNIST is read once, here too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist, "load", conftest._read_once)
+        yield
 
 
 @pytest.fixture(scope="session")

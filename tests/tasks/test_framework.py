@@ -10,6 +10,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import aetrain as package
@@ -18,7 +19,7 @@ from aetrain.tasks.output import Output
 from tests.conftest import PYTHON
 from tests.tasks.conftest import TINY
 
-QUICK = "nll_samples=0"
+QUICK = ("nll_samples=0", "codes=false")
 
 
 @pytest.fixture
@@ -42,39 +43,42 @@ def test_evaluate_repeats_the_result_to_the_bit(tmp_path, words):
     ]
     data = shapes if "data=shapes" in words else []
     result = package.train(package.config(*TINY, *words, *data), tmp_path / "run")
-    found = package.evaluate(result.folder, QUICK).metrics
+    found = package.evaluate(result.folder, *QUICK).metrics
     tested = {tag: value for tag, value in result.metrics.items() if tag.startswith("test/")}
     assert tested and {tag: found[tag] for tag in tested} == tested
 
 
 def test_evaluate_repeats_scheduled_values_importance_samples_and_the_best_weights(run):
     tested = json.loads((run / "result.json").read_text())
-    found = package.evaluate(run, "nll_samples=8").metrics
+    found = package.evaluate(run, "nll_samples=8", "codes=false").metrics
     wanted = {tag: value for tag, value in tested["metrics"].items() if tag.startswith("test/")}
     assert "test/nll" in wanted and {tag: found[tag] for tag in wanted} == wanted
-    last = package.evaluate(run / "checkpoints" / "last.pt", QUICK)
+    last = package.evaluate(run / "checkpoints" / "last.pt", *QUICK)
     assert json.loads((last.folder / "evaluate.json").read_text())["weights"] == "last"
     assert last.folder.parent == run
 
 
 def test_numbers_do_not_depend_on_portions(run):
-    first = package.evaluate(run, QUICK, "split=val").metrics
-    second = package.evaluate(run, QUICK, "split=val", "batch_size=7").metrics
+    first = package.evaluate(run, *QUICK, "split=val").metrics
+    second = package.evaluate(run, *QUICK, "split=val", "batch_size=7").metrics
     assert second == pytest.approx(first, rel=1e-5)
-    assert first != package.evaluate(run, QUICK, "split=val", "seed=1").metrics
+    assert first != package.evaluate(run, *QUICK, "split=val", "seed=1").metrics
 
 
 # --- words
 
 
 def test_the_verb_the_group_and_the_function_are_the_same(aetrain, run):
-    lines = (["evaluate", f"run={run}", "nll_samples=0"], ["task=evaluate", "task.nll_samples=0", f"run={run}"])
+    lines = (
+        ["evaluate", f"run={run}", *QUICK],
+        ["task=evaluate", "task.nll_samples=0", "task.codes=false", f"run={run}"],
+    )
     found = []
     for line in lines:
         code, out, err = aetrain(*line)
         assert code == 0, err
         found.append(json.loads((run / out.split("/")[-1].strip() / "evaluate.json").read_text())["metrics"])
-    assert found[0] == found[1] == package.evaluate(str(run), "task.nll_samples=0").metrics
+    assert found[0] == found[1] == package.evaluate(str(run), "task.nll_samples=0", "task.codes=false").metrics
 
 
 @pytest.mark.parametrize(
@@ -131,8 +135,8 @@ def test_help_needs_neither_a_run_nor_torch():
 def test_a_folder_is_numbered_and_nothing_is_written_through_a_link(run, tmp_path):
     (run / "evaluate_1").symlink_to(tmp_path / "elsewhere")
     (run / "evaluate_2").write_text("mine")
-    assert package.evaluate(run, QUICK).folder == run / "evaluate_3"
-    assert package.evaluate(run, QUICK, out=tmp_path / "a" / "b").folder == tmp_path / "a" / "b"
+    assert package.evaluate(run, *QUICK).folder == run / "evaluate_3"
+    assert package.evaluate(run, *QUICK, out=tmp_path / "a" / "b").folder == tmp_path / "a" / "b"
     assert (run / "evaluate_2").read_text() == "mine" and not (tmp_path / "elsewhere").exists()
 
 
@@ -150,12 +154,23 @@ def test_a_file_appears_when_it_is_whole(tmp_path):
 
 def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(aetrain, run):
     (run / "config.yaml").write_text((run / "config.yaml").read_text().replace("beta: 2.0", "beta: 4.0"))
-    code, _, err = aetrain("evaluate", f"run={run}", QUICK)
+    code, _, err = aetrain("evaluate", f"run={run}", *QUICK)
     assert code == 2 and "with another model.beta" in err
     (run / "checkpoints" / "best.pt").write_bytes(b"cos\nsystem\n(S'touch victim'\ntR.")
-    code, _, err = aetrain("evaluate", f"run={run}", QUICK)
+    code, _, err = aetrain("evaluate", f"run={run}", *QUICK)
     assert code == 2 and "damaged or not a checkpoint" in err
     assert not list(run.glob("evaluate*")) and not (aetrain.folder / "victim").exists()
+
+
+def test_weights_that_are_not_finite_give_nulls_and_no_traceback(run):
+    path = run / "checkpoints" / "best.pt"
+    content = torch.load(path, weights_only=True)
+    for value in content["model"].values():
+        value.fill_(torch.nan)
+    torch.save(content, path)
+    found = package.evaluate(run).metrics
+    assert found["test/loss"] is None and found["test/psnr_db"] is None
+    assert "NaN" not in (run / "evaluate_1" / "evaluate.json").read_text()
 
 
 # --- other images
@@ -188,7 +203,7 @@ def test_other_images_are_fitted_and_those_that_cannot_be_used_are_named(aetrain
 
 
 def test_a_sweep_gives_one_table(aetrain, swept):
-    code, out, err = aetrain("evaluate", f"run={swept}", QUICK, "out=table")
+    code, out, err = aetrain("evaluate", f"run={swept}", *QUICK, "out=table")
     assert code == 0, err
     table = list(csv.DictReader((aetrain.folder / "table" / "evaluate.csv").read_text().splitlines()))
     assert [row["model.beta"] for row in table] == ["1.0", "4.0"] and "beta" in out

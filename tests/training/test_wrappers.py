@@ -30,7 +30,7 @@ def train(wrapper: str, *overrides: str, device: str = "cpu"):
     config, where = compose(f"device={device}", "trainer.batch_size=16", *overrides), torch.device(device)
     net = build(*overrides).to(where)
     graph = wrapper == "graph"
-    optimizer = build_optimizer(config.optimizer, net, capturable=graph)
+    optimizer = build_optimizer(config.optimizer, net)
     precision = Precision.of(config.device.precision, where)
     step = make_step(compiled(net) if wrapper == "compiled" else net, optimizer, precision, 1.0, Latch(where))
     run = (Graphed if graph else eager)(step, Batches(split(device), 16, seed=0))

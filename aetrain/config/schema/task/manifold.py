@@ -1,0 +1,30 @@
+"""Two-dimensional codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aetrain.config.fields import setting
+from aetrain.config.schema.task.base import OnRun
+from aetrain.errors import UserError
+
+if TYPE_CHECKING:
+    from aetrain.config.schema import Config
+
+
+@dataclass
+class Manifold(OnRun):
+    """For codes of two dimensions: what is decoded all over the plane, and where the images' codes lie in it."""
+
+    steps: int = setting("decoded images each way", min=2, max=100)
+    margin: float = setting("share of the prior, or of the codes, beyond the picture at each side", above=0, below=0.5)
+    points: int = setting("codes in the scatter, at most", min=1)
+
+    def check(self, config: Config) -> None:
+        if tuple(config.model.code_shape) != (2,):
+            dims = "x".join(map(str, config.model.code_shape))
+            raise UserError(
+                f"aetrain manifold: needs a code of 2 dimensions, this run's has {dims}; train one with "
+                "model.latent_dim=2, or look at this one with aetrain traverse"
+            )

@@ -1,0 +1,65 @@
+"""task=traverse: what each dimension of the code stands for."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from aetrain.errors import UserError
+from aetrain.evaluation.dimensions import Dimensions, dimensions
+from aetrain.pictures.animation import gif
+from aetrain.pictures.grids import picture
+from aetrain.tasks.images import named
+from aetrain.tasks.work import Work
+
+log = logging.getLogger(__name__)
+
+WORDS = {"kl": "falling KL", "variance": "falling variance", "index": "number"}
+
+
+@torch.no_grad()
+def run(work: Work) -> dict[str, float]:
+    """traversals.png, a row for each dimension; traversals.gif, in which all of them move at once; dimensions.csv."""
+    task, model = work.task, work.model
+    image = named(work, "of", task.of)
+    with work.counted(work.split, "images") as split:
+        known = dimensions(model, split)
+    by = task.order or ("variance" if known.kl is None else "kl")
+    if by == "kl" and known.kl is None:
+        raise UserError(f"order=kl: model={model.config.name} has no posterior; give order=variance or index")
+    order = known.order(by)[: task.dims]
+    _write(work, known, order)
+    log.info("rows from the top: dimensions %s, by %s", ", ".join(map(str, order)), WORDS[by])
+    low, high = _range(work, known)
+    place = torch.linspace(0, 1, task.steps, dtype=torch.float64, device=work.where)
+    code = model.encode(image.x, image.y)
+    rows = []
+    for d in order:
+        z = code.expand(task.steps, -1).clone()
+        z[:, d] = (low[d] + place * (high[d] - low[d])).to(z)
+        rows.append(model.decode(z, image.y.expand(task.steps)).float().cpu())
+    images = torch.stack(rows)  # (dimensions, steps, C, H, W)
+    work.out.file("traversals.png", picture(images))
+    work.out.file("traversals.gif", gif(list(images.transpose(0, 1)), columns=5))
+    return {}
+
+
+def _range(work: Work, known: Dimensions) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lowest and highest value of each dimension, (D,) each."""
+    width, kind = work.task.width, work.task.range or ("posterior" if work.model.prior is None else "prior")
+    if kind == "posterior":
+        return known.mean - width * known.std, known.mean + width * known.std
+    if work.model.prior is None:
+        raise UserError(f"range=prior: model={work.model.config.name} has no prior; give range=posterior")
+    edge = torch.full_like(known.mean, width)
+    return -edge, edge
+
+
+def _write(work: Work, known: Dimensions, order: list[int]) -> None:
+    """dimensions.csv: all of them, those that are shown first."""
+    rest = [d for d in range(len(known.mean)) if d not in set(order)]
+    with work.out.rows("dimensions.csv", ["dimension", "row", "kl", "mean", "std"]) as rows:
+        for i, d in enumerate([*order, *rest]):
+            kl = None if known.kl is None else float(known.kl[d])
+            rows.add([d, i if i < len(order) else None, kl, float(known.mean[d]), float(known.std[d])])
