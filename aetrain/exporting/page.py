@@ -59,7 +59,8 @@ def page(model: Autoencoder, files: Mapping[str, str], differences: Mapping[str,
     shown = {"image": _sizes(model.facts.image_shape), "code": _sizes(model.code_shape)}
     rows = [f"| `{name}` | {what} | {_shown(differences.get(name))} |" for name, what in files.items()]
     return TEXT.format(
-        model=model.config.name, **shown, white=_white(model), scaled=_scaled(model.facts.scale), meaning=_meaning(model), output=_output(model),
+        model=model.config.name, **shown, white=_white(model), scaled=_scaled(model.facts.scale),
+        meaning=_meaning(model), output=_output(model),
         files="\n".join(rows), sampling=SAMPLING.format(**shown) if model.prior is not None else "",
     )  # fmt: skip
 
