@@ -58,7 +58,8 @@ def assert_identical(run, reference):
     assert events(run) == events(reference)
     assert sorted(p.name for p in run.rglob("*.png")) == sorted(p.name for p in reference.rglob("*.png"))
     for grid in reference.rglob("*.png"):
-        assert (run / "grids" / grid.name).read_bytes() == grid.read_bytes()
+        assert (run / grid.relative_to(reference)).read_bytes() == grid.read_bytes()
+    assert (run / "results.csv").read_bytes() == (reference / "results.csv").read_bytes()
 
 
 @pytest.fixture
