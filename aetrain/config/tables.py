@@ -150,7 +150,7 @@ TASKS: dict[str, type] = {
     "export": Export,
 }
 ON_RUNS: dict[str, type[OnRun]] = {name: cls for name, cls in TASKS.items() if issubclass(cls, OnRun)}
-DEVICES = dict.fromkeys(("auto", "cpu", "cuda"), Device)
+DEVICES = dict.fromkeys(("auto", "cpu", "cuda", "mps"), Device)
 
 # Group -> option -> dataclass. `trainer` has no name: its one dataclass is the group's.
 GROUPS: dict[str, Mapping[str, type]] = {
