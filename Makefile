@@ -1,9 +1,9 @@
-# make train · make test · make lint · make bench. Everything runs from .venv, which is made on first use.
+# make train · make test · make lint · make bench · make gpu. Everything runs from .venv, which is made on first use.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: train test test-faults lint bench clean
+.PHONY: train test test-faults lint bench gpu clean
 train: $(VENV)/.installed          ## train the default model on MNIST; ARGS="model=beta_vae model.beta=4" changes it
 	$(BIN)/aetrain $(ARGS)
 
@@ -18,6 +18,9 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed          ## step times beside a textbook loop; ARGS="--cases vae-128" selects
 	$(BIN)/python -m benchmarks.speed $(ARGS)
+
+gpu: $(VENV)/.installed            ## everything that needs a GPU, under 25 minutes; ARGS="--minutes 8 --only tests,speed"
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 # Reinstalled when pyproject.toml changes. The install is editable: changes of the code need none.
 $(VENV)/.installed: pyproject.toml

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import dataclasses
 import functools
+import logging
 import math
 import os
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from aetrain.errors import UserError
 
 if TYPE_CHECKING:
     import torch
+
+
+log = logging.getLogger(__name__)
 
 
 def cuda_device_count() -> int:
@@ -86,8 +90,11 @@ def resolve(config) -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         if config.name == "auto" and config.precision in ("fp32", "bf16"):
+            log.info("there is a GPU, but torch %s cannot use it: training on the CPU", torch.__version__)
             return torch.device("cpu")
         raise UserError("device=cuda: the driver shows a GPU, but this build of torch cannot use it; use device=cpu")
+    torch.cuda.set_device(config.index)  # streams, graphs and libraries work on the current one
+    torch.backends.cudnn.benchmark = not config.deterministic  # shapes are fixed, so that trying pays
     torch.set_float32_matmul_precision("high" if config.precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = config.precision == "tf32"
     # Set either way: the members of a sweep share the process.

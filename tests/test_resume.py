@@ -108,8 +108,9 @@ def test_killed_and_resumed_equals_never_interrupted(aetrain, kill_at, model, pr
         ["trainer.clip_norm=0.5", "optimizer.schedule.kind=cosine"],
         ["optimizer=sgd", "trainer.patience=1", "trainer.min_delta=1000"],
         ["model=beta_vae", "model.schedule.beta.kind=linear", "data.binarization=dynamic"],
+        ["data=digits", "data.resident=false", "data.flip=true", "data.shift=1", "data.binarization=dynamic"],
     ],
-    ids=["cosine, clipping", "sgd, early stopping", "beta warm-up, dynamic binarization"],
+    ids=["cosine, clipping", "sgd, early stopping", "beta warm-up, dynamic binarization", "read ahead, augmented"],
 )
 def test_whatever_else_has_state(aetrain, kill_at, overrides):
     line = [*LINE, *overrides, "trainer.checkpoint_minutes=1e-9"]

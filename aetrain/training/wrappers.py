@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from aetrain.errors import RunFailed
 from aetrain.training.batches import Batches
 from aetrain.training.step import Step
-
-log = logging.getLogger(__name__)
 
 WARM_UP = 4  # steps before capture: lazily made state and workspaces must be there first
 
@@ -34,8 +32,8 @@ class Graphed:
 
     Everything that changes between steps lies in tensors that keep their place: the batch's indices, copied in here;
     the learning rate and scheduled hparams, written in place by the scheduler; the optimizer's and the latch's state.
-    The steps before the capture are training steps like any other. Where capturing fails, one line says why and the
-    run goes on eagerly. The returned tensors are overwritten by the next call.
+    The steps before the capture are training steps like any other. The returned tensors are overwritten by the next
+    call. Raises RunFailed where the step cannot be captured: torch's allocator cannot be repaired after that.
     """
 
     def __init__(self, step: Step, batches: Batches):
@@ -44,20 +42,21 @@ class Graphed:
         self._side = torch.cuda.Stream(self._index.device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._means: dict[str, Tensor] = {}
-        self._warm_up: int | None = WARM_UP  # eager steps before capture; None: it failed, eager for good
+        self._warm_up = WARM_UP  # eager steps that are left before the capture
 
     def __call__(self, number: int) -> dict[str, Tensor]:
         self._index.copy_(self._batches.index(number))
-        if self._graph is None and self._warm_up == 0:
-            self._capture()
-        if self._graph is not None:
-            self._graph.replay()
-            return self._means
-        if self._warm_up is None:
-            return self._on_index()
-        self._warm_up -= 1
-        # On a stream of its own, as torch asks: the default stream cannot be captured, and what is allocated lazily
-        # should belong to the one that will be.
+        if self._warm_up:
+            self._warm_up -= 1
+            return self._on_a_stream_of_its_own()
+        if self._graph is None:
+            self._graph = self._captured()
+        self._graph.replay()
+        return self._means
+
+    def _on_a_stream_of_its_own(self) -> dict[str, Tensor]:
+        """As torch asks: the default stream cannot be captured, and what is allocated lazily should belong to the one
+        that will be."""
         current = torch.cuda.current_stream(self._index.device)
         self._side.wait_stream(current)
         with torch.cuda.stream(self._side):
@@ -68,15 +67,16 @@ class Graphed:
     def _on_index(self) -> dict[str, Tensor]:
         return self._step(*self._batches.gather(self._index))
 
-    def _capture(self) -> None:
+    def _captured(self) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph, stream=self._side):
                 self._means = self._on_index()
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
-            self._warm_up = None
-            log.info(
-                "trainer.cuda_graph: this step cannot be captured, it runs eagerly (%s)", str(error).split("\n")[0]
-            )
-            return
-        self._graph = graph
+            reason = str(error).partition("\n")[0]
+            raise RunFailed(
+                f"trainer.cuda_graph=true: this step cannot be captured ({reason}); give trainer.cuda_graph=false"
+            ) from error
+        return graph
