@@ -201,10 +201,16 @@ class Training:
             self.step,
             self.epoch,
             {f"train/{name}": value for name, value in means.items() if name != "grad_norm"}
-            | {"optimizer/grad_norm": means["grad_norm"], "optimizer/lr": float(self.optimizer.param_groups[0]["lr"])}
-            | {f"hparam/{name}": float(value) for name, value in self.model.named_buffers(recurse=False)}
+            | {"optimizer/grad_norm": means["grad_norm"], "optimizer/lr": self.scheduler.lr(self.step - 1)}
+            | {f"hparam/{name}": value for name, value in self.hparams().items()}
             | {"speed/images_per_second": speed},
         )
+
+    def hparams(self) -> dict[str, float]:
+        """The model's, as they were in the last step, without asking the device: rounded as the model holds them."""
+        changing = self.scheduler.hparams(self.step - 1)
+        names = [name for name, _ in self.model.named_buffers(recurse=False)]
+        return {name: float(torch.tensor(changing.get(name, getattr(self.config.model, name)))) for name in names}
 
     def end_epoch(self) -> None:
         """Validate, keep the best, draw, write a checkpoint, and say one line."""
@@ -301,7 +307,7 @@ class Training:
 
     def check_finite(self) -> None:
         """Raise RunFailed if the latch has closed."""
-        first_bad = int(self.latch.first_bad)
+        first_bad = self.latch.first_bad
         if first_bad >= 0 and not self.latch.skip:
             bad = self.latch.bad_values.tolist()
             names = [*self.model_terms(), "the gradient's norm"]
