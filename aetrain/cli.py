@@ -140,6 +140,10 @@ def _on_runs(args: Arguments) -> None:
     if args.multirun:
         raise UserError("a task runs over a whole sweep with run=outputs/sweeps/<time>; leave out --multirun")
     asked = on_runs.request(args.overrides, args.config_dir, args.config_name)
+    if args.cfg:
+        with reader_may_leave():
+            print(OmegaConf.to_yaml(plain(on_runs.configuration(asked))))
+        return
     with shown():
         on_runs.do(asked, show=True)
 
