@@ -44,7 +44,8 @@ def config(*overrides: str) -> Config:
 def train(config: Config, folder: str | Path | None = None) -> Result:
     """Train into `folder`, by default outputs/<model>/<time>. Raises a UserError, RunFailed or Interrupted."""
     now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
-    folder = Path(folder) if folder is not None else Path("outputs", config.model.name, now)
+    suffix = f"_{config.name}" if config.name else ""
+    folder = Path(folder) if folder is not None else Path("outputs", config.model.name, now + suffix)
     run(config, folder)
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     return Result(folder, result["status"], result["metrics"])

@@ -20,6 +20,8 @@ SWITCHES = {
     "-r": "run",
     "--run": "run",
     "--resolve": "resolve",
+    "-v": "verbose",
+    "--verbose": "verbose",
     "-sc": "shell_completion",
     "--shell-completion": "shell_completion",
 }
@@ -55,6 +57,7 @@ class Arguments:
     run: bool = False
     cfg: str | None = None  # job, hydra or all
     resolve: bool = False
+    verbose: bool = False  # print the configuration before training
     package: str | None = None
     info: str | None = None
     config_name: str | None = None

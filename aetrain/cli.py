@@ -20,7 +20,7 @@ from aetrain.compose import check, check_typed, composed, digested, given_keys, 
 from aetrain.config.command import check_words
 from aetrain.config.explain import explain
 from aetrain.config.tables import ON_RUNS, TASKS
-from aetrain.config.tree import plain, typed
+from aetrain.config.tree import in_short, plain, typed
 from aetrain.errors import AetrainError, Interrupted, UserError
 from aetrain.hydra_parts import get_args_parser
 from aetrain.logs import shown
@@ -68,6 +68,12 @@ def _run(argv: list[str]) -> None:
     if "--version" in argv:
         print(f"aetrain {__version__}")
         return
+    if argv and argv[0] == "runs":
+        from aetrain import listing
+
+        with reader_may_leave():
+            listing.command(argv[1:])
+        return
     if argv and argv[0] == "cache":
         _cache(argv[1:])
         return
@@ -107,7 +113,10 @@ def _run(argv: list[str]) -> None:
         if config.hydra.mode == RunMode.MULTIRUN:
             raise UserError("hydra.mode=MULTIRUN: a sweep is asked for with --multirun")
         config.hydra.mode = RunMode.RUN
-        jobs.run_single(check(config, args.overrides), config, context, args.overrides)
+        tree = check(config, args.overrides)
+        if args.verbose:
+            print(in_short(tree, min(100, shutil.get_terminal_size().columns)))
+        jobs.run_single(tree, config, context, args.overrides)
 
 
 def _with_task(argv: list[str]) -> list[str]:
@@ -131,8 +140,19 @@ def _on_runs(args: Arguments) -> None:
     if args.multirun:
         raise UserError("a task runs over a whole sweep with run=outputs/sweeps/<time>; leave out --multirun")
     asked = on_runs.request(args.overrides, args.config_dir, args.config_name)
+    if args.cfg:
+        with reader_may_leave():
+            print(OmegaConf.to_yaml(plain(on_runs.configuration(asked))))
+        return
     with shown():
         on_runs.do(asked, show=True)
+
+
+def _check_named(overrides: Sequence[str]) -> None:
+    """A sweep has one name."""
+    for word in overrides:
+        if word.startswith("name=") and search.swept_keys([word]):
+            raise UserError(f"{word}: is the same for all runs of a sweep; give one name")
 
 
 def _cache(words: Sequence[str]) -> None:
@@ -158,6 +178,7 @@ def _sweep(args: Arguments, resumed: resume.Resumed | None) -> None:
             "hydra/launcher=submitit_slurm: srun was not found, so SLURM is not here; start it on the cluster, or "
             "try it with hydra/launcher=submitit_local"
         )
+    _check_named(overrides)
     job = jobs.Job(swept=tuple(search.swept_keys(overrides)))
     if resumed:
         job.members = {member.folder: member for member in resumed.sweep.members}

@@ -34,6 +34,7 @@ from aetrain.config.tree import typed
 from aetrain.device import check_device
 from aetrain.errors import UserError
 from aetrain.hydra_parts import Callbacks, Hydra, create_config_search_path
+from aetrain.latest import initial
 
 
 def _by(key: Any, table: DictConfig) -> Any:
@@ -42,6 +43,7 @@ def _by(key: Any, table: DictConfig) -> Any:
 
 
 OmegaConf.register_new_resolver("aetrain.by", _by, replace=True)
+OmegaConf.register_new_resolver("aetrain.suffix", lambda name: f"_{name}" if name else "", replace=True)
 
 
 @functools.cache  # once per process
@@ -136,7 +138,10 @@ def typed_of(config: DictConfig, overrides: Sequence[str]):
         sources, config = own_keys(config.hydra), without_hydra(config)
     if OmegaConf.get_type(config) is not Config:
         raise UserError("the file that -cn names does not build on ours; begin it with 'defaults: [config, _self_]'")
-    return typed(config, given_keys(overrides), sources, overrides)
+    tree = typed(config, given_keys(overrides), sources, overrides)
+    if tree.init is not None:
+        tree.init = str(initial(tree.init))
+    return tree
 
 
 def own_keys(hydra_config: DictConfig) -> dict[str, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import Any, Self
 
@@ -40,9 +41,40 @@ class ConsoleHandler(logging.Handler):
     """Writes to whatever sys.stdout is at the moment, so that lines appear above a running progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if _listener and record.levelno < logging.WARNING:
+            return  # of one run of a sweep that says a line about each at its end
         text, member = self.format(record), _subject.get()
         with suppress(BrokenPipeError):  # the reader of a pipe has left; the run goes on and its log has every line
             print(labelled(member, text) if member else text, file=sys.stdout, flush=True)
+
+
+SHORTEST = 10  # letters of a bar
+
+# Who is told how much of a training is done, in place of a bar and lines of its own: a sweep's bar for all.
+_listener: Callable[[float], None] | None = None
+
+
+@contextmanager
+def told(listener: Callable[[float], None]) -> Iterator[None]:
+    """Within: trainings show no bar and no lines but warnings; `listener` is told their share that is done."""
+    global _listener
+    before, _listener = _listener, listener
+    try:
+        yield
+    finally:
+        _listener = before
+
+
+def without_repeats(values: Mapping[str, float]) -> dict[str, float]:
+    """Without terms that are the loss itself, as recon is where nothing else is added up. By name or by tag."""
+    losses = {name: value for name, value in values.items() if name.rpartition("/")[2] == "loss"}
+
+    def repeats(name: str, value: float) -> bool:
+        split, slash, term = name.rpartition("/")
+        loss = losses.get(f"{split}{slash}loss")
+        return term != "loss" and loss is not None and math.isclose(value, loss, rel_tol=1e-6)
+
+    return {name: value for name, value in values.items() if not repeats(name, value)}
 
 
 def number(value: float) -> str:
@@ -66,34 +98,52 @@ class _Bar:
 
 
 class ProgressBar(_Bar):
-    """Epoch, step, loss terms, images/s and time left, on a terminal only. A context manager."""
+    """Epoch, bar, percent, time left and the loss of a training, then what else there is room for; on a terminal only.
+    Where a sweep has a bar for all, that is told how far this one is. A context manager."""
 
     def __init__(self, total_steps: int, done: int, epochs: int):
-        self._shown = 0.0
-        if not sys.stdout.isatty():
+        self._shown, self._total, self._values, self._listener = 0.0, total_steps, "", _listener
+        if _listener or not sys.stdout.isatty():
             return
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.table import Column
 
+        unwrapped = {"table_column": Column(no_wrap=True)}
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
+            TextColumn("epoch {task.fields[epoch]}/" + str(epochs), **unwrapped),
             BarColumn(bar_width=None),
-            TextColumn("step {task.completed}/{task.total}  {task.fields[terms]}"),
-            TimeRemainingColumn(),
+            TaskProgressColumn(**unwrapped),
+            TimeRemainingColumn(compact=True, **unwrapped),
+            TextColumn("{task.fields[terms]}", **unwrapped),
             transient=True,
+            expand=True,
         )
+        self._room = self._bar.console.width - len(f"epoch {epochs}/{epochs}") - len("  100%  00:00:00  ") - SHORTEST
         self._task = self._bar.add_task("", total=total_steps, completed=done, epoch=1, terms="")
 
     def advance(self, step: int, epoch: int) -> None:
         """Called at every step; redraws ten times a second at most."""
-        if self._bar and (now := time.monotonic()) - self._shown > 0.1:
+        if (self._bar or self._listener) and (now := time.monotonic()) - self._shown > 0.1:
             self._shown = now
-            self._bar.update(self._task, completed=step, epoch=epoch)
+            if self._listener:
+                self._listener(step / self._total)
+            else:
+                self._bar.update(self._task, completed=step, epoch=epoch)
 
     def terms(self, values: Mapping[str, float], images_per_second: float) -> None:
-        """The latest means of the training split."""
+        """The latest means of the training split, the loss first."""
         if self._bar:
-            text = "  ".join(f"{name} {number(value)}" for name, value in values.items())
-            self._bar.update(self._task, terms=f"{text}  {images_per_second:,.0f} img/s")
+            shown = [f"{name} {number(value)}" for name, value in without_repeats(values).items()]
+            self._bar.update(self._task, terms=fitting([*shown, f"{images_per_second:,.0f} img/s"], self._room))
+
+
+def fitting(words: Sequence[str], room: int) -> str:
+    """As many of them, in order, as there is room for, and the first in any case."""
+    text = words[0]
+    for word in words[1:]:
+        if len(text) + 2 + len(word) <= room:
+            text += f"  {word}"
+    return text
 
 
 class CountBar(_Bar):
@@ -128,11 +178,38 @@ class Waiting(_Bar):
             self._bar.add_task(what, total=None)
 
 
-class MembersBar(CountBar):
-    """Members of a sweep that have ended."""
+class MembersBar(_Bar):
+    """The runs of a sweep: how many have ended, and the time left, on a terminal only; lines appear above it."""
 
-    def __init__(self, members: int):
-        super().__init__(members, "members")
+    def __init__(self, runs: int):
+        self._shares: dict[str, float] = {}
+        if sys.stdout.isatty():
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+            text = TextColumn(f"{{task.fields[ended]}} of {runs} runs")
+            self._bar = Progress(text, BarColumn(bar_width=None), TaskProgressColumn(), TimeRemainingColumn(),
+                                 transient=True, expand=True)  # fmt: skip
+            self._task = self._bar.add_task("", total=runs, ended=0)
+
+    @property
+    def is_shown(self) -> bool:
+        return self._bar is not None
+
+    def share(self, run: str, share: float) -> None:
+        """How much of a run is done, 1 when it has ended."""
+        self._shares[run] = share
+        if self._bar:
+            ended = sum(share >= 1 for share in self._shares.values())
+            self._bar.update(self._task, completed=sum(self._shares.values()), ended=ended)
+
+    def part(self, runs: Sequence[str]) -> AbstractContextManager[None]:
+        """Within: these runs are trained in this process, as one, and this bar is theirs."""
+
+        def listen(share: float) -> None:
+            for run in runs:
+                self.share(run, min(share, 0.999))
+
+        return told(listen) if self.is_shown else nullcontext()
 
 
 def table(title: str, rows: Mapping[str, float | None]) -> str:

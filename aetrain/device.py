@@ -9,6 +9,8 @@ import functools
 import logging
 import math
 import os
+import platform
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +38,11 @@ def cuda_device_count() -> int:
 
 def check_device(config) -> None:
     """Raise a UserError for a device that is not there or cannot compute in the precision asked for."""
-    count = cuda_device_count() if config.name != "cpu" else 0
+    if config.name == "mps" and (sys.platform, platform.machine()) != ("darwin", "arm64"):
+        raise UserError("device=mps: it is the GPU of a Mac with Apple silicon, which this is not; use device=cpu")
+    if config.name == "mps" and config.precision != "fp32":
+        raise UserError(f"device.precision={config.precision}: not with device=mps, which is untested; use fp32")
+    count = cuda_device_count() if config.name in ("auto", "cuda") else 0
     if config.name == "cuda" and count == 0:
         raise UserError("device=cuda: no NVIDIA GPU with a working driver was found; use device=cpu or device=auto")
     if count and config.index >= count:
@@ -88,6 +94,10 @@ def resolve(config) -> torch.device:
     torch.set_num_threads(config.threads or default_threads())
     if config.name == "cpu" or (config.name == "auto" and cuda_device_count() == 0):
         return torch.device("cpu")
+    if config.name == "mps":
+        if not torch.backends.mps.is_available():
+            raise UserError("device=mps: this build of torch cannot use it; use device=cpu")
+        return torch.device("mps")
     if not torch.cuda.is_available():
         if config.name == "auto" and config.precision in ("fp32", "bf16"):
             log.info("there is a GPU, but torch %s cannot use it: training on the CPU", torch.__version__)

@@ -11,7 +11,8 @@ from aetrain.errors import UserError
 LAST = Path("checkpoints", "last.pt")
 MARK = ".lock"  # what every run leaves, and no other tool under this name beside a config.yaml
 FOLDERS = ("checkpoints", "grids", ".hydra")
-FILES = (MARK, "config.yaml", "metrics.jsonl", "result.json", "aetrain.log", "events.out.tfevents.*")
+FILES = (MARK, "config.yaml", "metrics.jsonl", "results.csv", "curves.png", "result.json", "aetrain.log",
+         "events.out.tfevents.*", "profile.txt", "profile.json")  # fmt: skip
 
 
 def check_new(folder: Path) -> None:

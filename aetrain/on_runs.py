@@ -170,6 +170,15 @@ def do(asked: Request, show: bool = False) -> Outcome:
     return do_task(one, show)
 
 
+def configuration(asked: Request) -> Config:
+    """What --cfg shows: the run's own, with the task, and with the device and the images that the task would use before
+    they are fitted. Raises a UserError."""
+    if runs_in(asked.path):
+        raise UserError(f"run={asked.path}: several runs; show one of them, as in run={asked.path}/<run>")
+    one = asked.on(trained(asked.path), asked.out)
+    return dataclasses.replace(one.config, task=one.task, data=one.images or one.config.data)
+
+
 def help_words(words: Sequence[str]) -> list[str]:
     """Those of the words that the page of a task's keys is composed from."""
     return prefixed([word for word in words if word.partition("=")[0] not in ("run", "out")])

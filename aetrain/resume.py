@@ -92,8 +92,8 @@ def _further(overrides: Sequence[str], config: Config, folder: Path) -> list[tup
         is_plain = not (override.is_delete() or override.is_add() or override.is_sweep_override())
         if not (is_plain and MAY_CHANGE.match(key)):
             raise UserError(
-                f"{override.input_line}: would make {folder} another run, its length and logging can change; start a "
-                f"new run without resume={folder}"
+                f"{override.input_line}: {key} cannot change on resume, length, logging and device can; start a new "
+                f"run, without resume={folder}"
             )
         values.append((key, unquoted(override.value())))
     return values

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
+import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from torch import Tensor
 from torch.utils.tensorboard import summary as summaries
 
 from aetrain import locks
-from aetrain.config.tree import config_hash, flatten, plain
+from aetrain.config.tree import config_hash, flatten, in_short, plain
 from aetrain.data.card import content_sum
 from aetrain.errors import UserError
 from aetrain.events import EventFile
@@ -25,7 +28,11 @@ from aetrain.files import write_atomically, write_json
 from aetrain.folder import check_links
 from aetrain.version import __version__
 
-APPENDED = ("metrics.jsonl", "events.out.tfevents.*")  # the files that grow; all others are replaced as a whole
+APPENDED = (
+    "metrics.jsonl",
+    "results.csv",
+    "events.out.tfevents.*",
+)  # the files that grow; all others are replaced as a whole
 
 
 class Run:
@@ -62,6 +69,8 @@ class Run:
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(self.config))).encode())
         self._metrics = open(folder / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         self._events = EventFile(folder, step)
+        if position is None:
+            self.text(0, "run", self._card())
         return self
 
     def __enter__(self) -> Run:
@@ -71,6 +80,11 @@ class Run:
         for file in (self._metrics, self._events, self._lock):
             if file is not None:
                 file.close()
+
+    def _card(self) -> str:
+        """The command and the configuration, for TensorBoard's text page; indented, Markdown shows it as it is."""
+        lines = [shlex.join(["aetrain", *self.overrides]), "", *in_short(self.config, 100).split("\n")]
+        return "\n".join(f"    {line}" for line in lines)
 
     def position(self) -> dict[str, int]:
         """Bytes of each file that grows, all of them on the disk: a checkpoint that holds this can be trusted to find
@@ -88,6 +102,30 @@ class Run:
         self._metrics.flush()
         self._events.add(Summary(value=[Summary.Value(tag=tag, simple_value=v) for tag, v in values.items()]), step)
 
+    def epoch(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
+        """A row of results.csv, below the columns that its first row has."""
+        path, row = self.folder / "results.csv", {"epoch": epoch, "step": step, **values}
+        with open(path, "a+", encoding="utf-8", newline="") as file:
+            file.seek(0)
+            columns = next(csv.reader(file), None)
+            writer = csv.writer(file, lineterminator="\n")
+            if columns is None:
+                writer.writerow(columns := list(row))
+            writer.writerow([row.get(column, "") for column in columns])
+
+    def epochs(self) -> list[dict[str, float]]:
+        """The rows of results.csv, what is no number left out."""
+        with suppress(FileNotFoundError), open(self.folder / "results.csv", encoding="utf-8", newline="") as file:
+            return [{tag: float(text) for tag, text in row.items() if tag and text} for row in csv.DictReader(file)]
+        return []
+
+    def picture(self, name: str, png: bytes) -> None:
+        """A PNG beside the others' folder."""
+        write_atomically(self.folder / name, png)
+
+    def text(self, step: int, tag: str, markdown: str) -> None:
+        self._events.add(summaries.text(tag, markdown), step)
+
     def histogram(self, step: int, tag: str, values: Tensor) -> None:
         self._events.add(Summary(value=[Summary.Value(tag=tag, histo=_histogram(values))]), step)
 
@@ -95,7 +133,15 @@ class Run:
         """The same PNG as a file and as a TensorBoard image."""
         write_atomically(self.folder / "grids" / f"{name}_{epoch:04d}.png", png)
         image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=png)
-        self._events.add(Summary(value=[Summary.Value(tag=f"grids/{name}", image=image)]), step)
+        # TensorBoard sorts by name, and what a run's outcome looks like comes before what its weights look like.
+        tag = f"weights/{name}" if name == "filters" else f"grids/{name}"
+        self._events.add(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
+
+    def pictures(self) -> list[str]:
+        """The latest of each kind, as seen from the folder."""
+        latest = {path.stem.rpartition("_")[0]: path for path in sorted((self.folder / "grids").glob("*_*.png"))}
+        curves = [path for path in [self.folder / "curves.png"] if path.exists()]
+        return [str(path.relative_to(self.folder)) for path in [*curves, *latest.values()]]
 
     def finish(self, step: int, status: str, metrics: Mapping[str, float], seconds: float, **more: Any) -> None:
         """result.json, and the run's row in TensorBoard's HParams table."""

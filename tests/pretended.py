@@ -6,6 +6,7 @@ and any read by the host. What a kernel computes is not tested.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
@@ -35,9 +36,15 @@ class Pretended(TorchDispatchMode):
     def __init__(self, may_read: bool = False, stacked: bool = False):
         super().__init__()
         self.may_read, self.stacked, self.reads = may_read, stacked, 0
+        self._calls: Counter[object] = Counter()
+
+    def count(self, operation: object) -> int:
+        """How often it was called."""
+        return self._calls[operation]
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
+        self._calls[func] += 1
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         if func in READS and tensors[0].is_meta:
             self._read(func)

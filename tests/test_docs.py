@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import aetrain
 from aetrain.config.tables import TASKS
 from benchmarks import results, tables
 
@@ -127,8 +128,15 @@ def test_every_command_line_has_the_form_of_one(page, words):
     for i, word in enumerate(words):
         is_flag = word in ("-m", "--multirun", "--help", "--version", "--cfg", "--config-dir")
         is_value = i > 0 and words[i - 1] in ("--cfg", "--config-dir")
-        is_verb = i == 0 and word in TASKS
+        is_verb = i == 0 and word in (*TASKS, "runs", "cache")
         assert is_flag or is_value or is_verb or re.fullmatch(r"[a-z_]+([./][a-z_]+)*=\S+", word), (page, word)
+
+
+def test_every_command_from_the_text_is_accepted():
+    for page, words in commands():
+        if page.endswith("from-the-text.md") and words[0] not in TASKS:
+            single = [re.sub(r",[^=\]]*$", "", word) for word in words if word != "-m"]
+            assert aetrain.config(*single)
 
 
 def test_there_are_command_lines():

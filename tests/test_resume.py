@@ -58,7 +58,8 @@ def assert_identical(run, reference):
     assert events(run) == events(reference)
     assert sorted(p.name for p in run.rglob("*.png")) == sorted(p.name for p in reference.rglob("*.png"))
     for grid in reference.rglob("*.png"):
-        assert (run / "grids" / grid.name).read_bytes() == grid.read_bytes()
+        assert (run / grid.relative_to(reference)).read_bytes() == grid.read_bytes()
+    assert (run / "results.csv").read_bytes() == (reference / "results.csv").read_bytes()
 
 
 @pytest.fixture
@@ -108,8 +109,9 @@ def test_killed_and_resumed_equals_never_interrupted(aetrain, kill_at, model, pr
         ["trainer.clip_norm=0.5", "optimizer.schedule.kind=cosine"],
         ["optimizer=sgd", "trainer.patience=1", "trainer.min_delta=1000"],
         ["model=beta_vae", "model.schedule.beta.kind=linear", "data.binarization=dynamic"],
+        ["data=digits", "data.resident=false", "data.flip=true", "data.shift=1", "data.binarization=dynamic"],
     ],
-    ids=["cosine, clipping", "sgd, early stopping", "beta warm-up, dynamic binarization"],
+    ids=["cosine, clipping", "sgd, early stopping", "beta warm-up, dynamic binarization", "read ahead, augmented"],
 )
 def test_whatever_else_has_state(aetrain, kill_at, overrides):
     line = [*LINE, *overrides, "trainer.checkpoint_minutes=1e-9"]

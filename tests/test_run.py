@@ -1,5 +1,6 @@
 """A run's folder, read back with other people's readers."""
 
+import csv
 import json
 import math
 
@@ -22,7 +23,7 @@ TERMS = {
     "iwae": {"iwae", "recon", "kl", "nelbo"},
 }
 HPARAMS = {"dae": {"corruption_level"}, "sparse": {"rho", "sparsity_weight", "l2_weight"},
-           "contractive": {"contraction_weight"}, "beta_vae": {"beta"}}  # fmt: skip
+           "contractive": {"contraction_weight"}, "beta_vae": {"beta", "recon_weight"}}  # fmt: skip
 VARIATIONAL = {"active_units", "aggregate_kl"}
 LATENT = {"sparse": {"mean_activation", "dead_units", "dead_share", "l0"}, "vae": VARIATIONAL, "beta_vae": VARIATIONAL,
           "iwae": VARIATIONAL}  # fmt: skip
@@ -68,10 +69,21 @@ def test_every_model_writes_the_whole_folder(small_run, model):
         build(f"model={model}").load_state_dict(content["model"])
 
     # grids, named <what>_<epoch>
-    grids = {"reconstructions", samples, "filters"} | ({"traversals"} if samples == "samples" else set())
+    grids = {"reconstructions", samples} | ({"traversals", "kl_per_dimension"} if samples == "samples" else set())
+    grids |= {"filters"} if config["net"]["name"] == "linear" else set()
     assert {p.name for p in (run / "grids").iterdir()} == {f"{grid}_0001.png" for grid in grids}
     with Image.open(run / "grids" / "reconstructions_0001.png") as grid:
-        assert grid.width == 8 * 30 + 2 and grid.height == (12 if model == "dae" else 8) * 30 + 2
+        left, width, _, scale = map(int, grid.info["drawn"].split())
+        lines = 12 if model == "dae" else 8
+        assert (grid.info["tiles"], scale, width) == (f"{lines}x8", 3, 8 * 86 + 2)
+        assert grid.width == left + 8 * 86 + 2 and grid.height > lines * 86 + 2
+
+    # a row of results.csv for each epoch: its last validation, and the means of its training steps
+    with open(run / "results.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["epoch"], row["step"]) == ("1", "6")
+    assert float(row["val/loss"]) == val[-1]["val/loss"] and float(row["train/loss"]) > 0
+    assert not (run / "curves.png").exists()  # one epoch is no curve
 
     # TensorBoard
     events = read_events(run)
@@ -81,8 +93,10 @@ def test_every_model_writes_the_whole_folder(small_run, model):
         for tag in row.keys() & {"train/loss", "val/recon"}:
             values = {e.step: e.value for e in events.Scalars(tag)}
             assert values[row["step"]] == pytest.approx(row[tag], rel=1e-6)
-    assert set(tags["images"]) == {f"grids/{grid}" for grid in grids}
+    assert set(tags["images"]) == {f"weights/{grid}" if grid == "filters" else f"grids/{grid}" for grid in grids}
     assert any(tag.startswith("latent/") for tag in tags["histograms"])
+    card = events.Tensors("run/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert f"model={model}" in card and "trainer.max_steps=6" in card
     assert (run / ".hydra" / "overrides.yaml").is_file() and "epoch 1/10" in (run / "aetrain.log").read_text()
 
 

@@ -15,7 +15,7 @@ from tests.conftest import PYTHON
 
 MODELS = ", ".join(sorted(GROUPS["model"]))
 NAMES = ", ".join(TASKS)
-NO_KEY = "choose from: model, net, data, device, optimizer, trainer, task, seed"
+NO_KEY = "choose from: model, net, data, device, optimizer, trainer, task, name, tags, init, seed"
 LINES = {
     # a key without its group, or by another tool's name
     "epochs=20": "unknown key 'epochs': did you mean trainer.epochs=20?",
@@ -78,6 +78,20 @@ LINES = {
     "experiment=deep_ea": "experiment=deep_ea: there is no such option; did you mean experiment=deep_ae?",
     "model.likelihood=bce": "model.likelihood=bce: did you mean model.likelihood=bernoulli?",
     "device.precision=bfloat16": "device.precision=bfloat16: did you mean device.precision=bf16?",
+    "model.likelihood=mse": "model.likelihood=mse: beside a KL in nats that is, up to a constant, the Gaussian with "
+                            "sigma = 1/√2; give model.likelihood=gaussian model.sigma=0.70710678",
+    "loss=mse": "unknown key 'loss': did you mean model.likelihood=gaussian model.sigma=0.70710678?",
+    "debug=fats": "debug=fats: there is no such option; did you mean debug=fast?",
+    "device=mps": "device=mps: it is the GPU of a Mac with Apple silicon, which this is not; use device=cpu",
+    "name=a/b": "name=a/b: it becomes part of a folder's name; give letters, digits, _ . + and -",
+    "init=nowhere": "init=nowhere: no trained model is there; give a run's folder or a checkpoint in it",
+    "resume=latest": "resume=latest: nothing has been trained below outputs/; give a folder, as in resume=runs/mine",
+    "report run=latest:vae": "run=latest:vae: nothing has been trained below outputs/vae/; give a folder, as in "
+                             "run=runs/mine",
+    "trainer.minutes=soon": "trainer.minutes=soon: give a number, as in trainer.minutes=0.5",
+    "model=sparse model.penalty=topk net=conv": "model.tied=true: tied weights need net=linear or net=mlp, not conv; "
+                                                "give model.tied=false",
+    "runs nowhere": "nowhere: there is no such folder; aetrain runs lists what is below outputs/",
     # a verb that there is not, and words that are no key=value
     "fit": f"fit: there is no such task; choose from: {NAMES}",
     "no_such_task run=x": f"no_such_task: there is no such task; choose from: {NAMES}",

@@ -12,7 +12,7 @@ import yaml
 
 from aetrain.config.synonyms import SYNONYMS
 from aetrain.config.tables import GROUPS, TASKS, TRAINER
-from aetrain.config.typos import NO, PATHS, expected, is_key, is_text, kinds, leaves, meant, no_option, options
+from aetrain.config.typos import NO, PATHS, WHOLE, expected, is_key, is_text, kinds, leaves, meant, no_option, options
 from aetrain.config.words import closest
 from aetrain.errors import UserError
 
@@ -31,7 +31,9 @@ def check_words(words: Sequence[str], multirun: bool = False) -> None:
         elif key.startswith("+") and not re.match(r"\+{1,2}hydra\b", key) and not (key.startswith("++") and "." in key):
             name = key.lstrip("+")
             known = "." not in name or name.partition(".")[2] in leaves() or "schedule" in name
-            meaning = f"{name}={value}" if name in (*GROUPS, "experiment", "seed") else meant(name, value, words)
+            meaning = (
+                f"{name}={value}" if name in (*GROUPS, "experiment", "debug", *WHOLE) else meant(name, value, words)
+            )
             if meaning and known:
                 raise UserError(f"{word}: nothing is added to a configuration; did you mean {meaning}?")
         elif key in GROUPS and value.startswith("["):

@@ -32,10 +32,10 @@ GIVEN = _Given()
 def setting(help: str, *, default: Any = MISSING, **limits: Any) -> Any:
     """A field whose value comes from YAML. help: what it is, for --help.
 
-    Limits: min, max (inclusive), above, below (exclusive), choices, unit (words only), instead={value: "what to give"}
-    for values that are no choice though people expect them, and only_if={"key": (values…)}:
-    given on the command line without one of these, the value would be ignored, so it is refused. Limits apply to every
-    element of a list; null passes them where the type is Optional."""
+    Limits: min, max (inclusive), above, below (exclusive), choices, may_be_empty (of lists), unit (words only),
+    instead={value: "what to give"} for values that are no choice though people expect them, and
+    only_if={"key": (values…)}: given on the command line without one of these, the value would be ignored, so it is
+    refused. Limits apply to every element of a list; null passes them where the type is Optional."""
     metadata = {"help": help, **limits}
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)

@@ -22,7 +22,8 @@ aetrain: train autoencoders from the command line.
 
   aetrain [group=option …] [key=value …]           one run
   aetrain -m model=beta_vae model.beta=1,4,10      a sweep: one run per value, and a report
-  aetrain resume=outputs/vae/<time>                continue a run, or a sweep, where it stopped
+  aetrain resume=outputs/vae/<time>                continue a run, or a sweep; resume=latest the newest
+  aetrain runs                                     what has been trained, and how it came out
   aetrain report run=outputs/sweeps/<time>         the report of a sweep, or of any set of runs
   aetrain evaluate run=outputs/vae/<time>          a task on a trained model: see below
   aetrain model=beta_vae --help                    the keys of a model; aetrain evaluate --help: of a task
@@ -71,17 +72,17 @@ ON_A_RUN = {
 
 
 def _groups() -> Iterator[str]:
-    experiments = packages.options("experiment")
+    presets = {group: packages.options(group) for group in ("experiment", "debug")}
     options: Mapping[str, Sequence[str]] = {group: sorted(table) for group, table in GROUPS.items()}
-    for group, names in {**options, "experiment": experiments}.items():
+    for group, names in {**options, **presets}.items():
         yield textwrap.fill(f"{group}: {', '.join(names)}", WIDTH, initial_indent="  ", subsequent_indent="      ")
 
 
 def _keys(config: Config) -> Iterator[str]:
-    for group in (
-        "model",
-        *(field.name for field in dataclasses.fields(config) if field.name not in ("model", "seed")),
-    ):
+    groups = [
+        field.name for field in dataclasses.fields(config) if dataclasses.is_dataclass(getattr(config, field.name))
+    ]
+    for group in groups:
         node = getattr(config, group)
         about = (type(node).__doc__ or "").strip().split("\n")[0]
         is_documented = about and not about.startswith(f"{type(node).__name__}(")  # a dataclass's own is its signature
@@ -95,8 +96,9 @@ def _keys(config: Config) -> Iterator[str]:
             elif field.name != "name":
                 yield from _line(f"{group}.{field.name}={show(value)}", field, in_use(node, field))
         yield ""
-    (seed,) = (field for field in dataclasses.fields(config) if field.name == "seed")
-    yield from _line(f"seed={config.seed}", seed, True)
+    for field in dataclasses.fields(config):
+        if not dataclasses.is_dataclass(getattr(config, field.name)):
+            yield from _line(f"{field.name}={show(getattr(config, field.name))}", field, True)
 
 
 def _own_first(cls: type) -> list[dataclasses.Field]:

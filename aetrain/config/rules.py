@@ -39,6 +39,8 @@ def check_run(config: Config) -> None:
             f"trainer.compile=true: torch.compile needs a C++ compiler and {cxx} was not found; install one, name it "
             "in CXX, or leave trainer.compile out"
         )
+    if config.name is not None and not re.fullmatch(r"\w[\w.+-]{0,99}", config.name):
+        raise UserError(f"name={config.name}: it becomes part of a folder's name; give letters, digits, _ . + and -")
     known = card(config.data)
     sizes(config.data)  # refuses what leaves nothing
     if config.trainer.batch_size > (size := train_size(config.data)) and not known.is_own:

@@ -33,9 +33,11 @@ LONGEST = 1000  # characters of a value
 
 # What keys that have been added since mean for a run that was made without them.
 ADDED: dict[str, dict[str, Any]] = {
-    "trainer": {"test": "last"},
+    "trainer": {"test": "last", "minutes": None, "profile_steps": 0},
     "data": {"classes": None, "flip": False, "shift": 0, "resident": "auto"},
 }
+
+OF_THE_WHOLE: dict[str, Any] = {"name": None, "tags": [], "init": None}
 
 
 def read(path: Path) -> Config:
@@ -75,7 +77,7 @@ def modern(tree: Any) -> dict[str, Any]:
     if not isinstance(tree, dict) or not all(isinstance(tree.get(group), dict) for group in groups):
         raise ValueError("it is not the configuration of a run")
     tree = {"net": {}} | renamed(tree)
-    tree = tree | {group: values | tree[group] for group, values in ADDED.items()}
+    tree = OF_THE_WHOLE | tree | {group: values | tree[group] for group, values in ADDED.items()}
     if tree["model"].get("name") == "beta_vae" and isinstance(tree["model"].get("schedule"), dict):
         schedules = {"recon_weight": dataclasses.asdict(Schedule())} | tree["model"]["schedule"]
         tree["model"] = {"recon_weight": 1.0} | tree["model"] | {"schedule": schedules}
@@ -161,7 +163,8 @@ def _groups(tree: Mapping[str, Any]) -> Config:
         known = {key: value for key, value in tree[group].items() if (group, key) != ("data", "root")}
         values[group] = _instance(table[name], known, group)
     values["trainer"] = _instance(TRAINER, tree["trainer"], "trainer")
-    values["seed"] = _value(int, tree.get("seed"), "seed")
+    hints = _hints(Config)
+    values |= {key: _value(hints[key], tree.get(key), key) for key in ("seed", *OF_THE_WHOLE)}
     if extra := [key for key in tree if key not in values]:
         raise ValueError(f"the key {str(extra[0])[:40]!r} has no place in a run's configuration")
     return Config(**values)

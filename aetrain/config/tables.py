@@ -31,6 +31,7 @@ from aetrain.config.schema.task.evaluate import Evaluate
 from aetrain.config.schema.task.explore import Explore
 from aetrain.config.schema.task.export import Export
 from aetrain.config.schema.task.inpaint import Inpaint
+from aetrain.config.schema.task.inspect import Inspect
 from aetrain.config.schema.task.interpolate import Interpolate
 from aetrain.config.schema.task.linear import LinearTask
 from aetrain.config.schema.task.manifold import Manifold
@@ -141,6 +142,7 @@ TASKS: dict[str, type] = {
     "traverse": Traverse,
     "interpolate": Interpolate,
     "manifold": Manifold,
+    "inspect": Inspect,
     "embed": Embed,
     "retrieve": Retrieve,
     "denoise": Denoise,
@@ -150,7 +152,7 @@ TASKS: dict[str, type] = {
     "explore": Explore,
 }
 ON_RUNS: dict[str, type[OnRun]] = {name: cls for name, cls in TASKS.items() if issubclass(cls, OnRun)}
-DEVICES = dict.fromkeys(("auto", "cpu", "cuda"), Device)
+DEVICES = dict.fromkeys(("auto", "cpu", "cuda", "mps"), Device)
 
 # Group -> option -> dataclass. `trainer` has no name: its one dataclass is the group's.
 GROUPS: dict[str, Mapping[str, type]] = {

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ def check_ranges(config: Any) -> None:
     """Raise a UserError for the first value of a tree of dataclasses that lies outside its declared range."""
     for owner, field, key in walk(config):
         value = getattr(owner, field.name)
-        if isinstance(value, list) and not value and field.metadata:
+        if isinstance(value, list) and not value and field.metadata and not field.metadata.get("may_be_empty"):
             raise UserError(f"{key}=[]: give at least one value, for example {key}=[256]")
         for element in value if isinstance(value, list) else [value]:
             limits = dict(field.metadata)
@@ -91,6 +92,29 @@ def plain(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
+def in_short(config: Any, width: int) -> str:
+    """A configuration as a person reads it: a line for each group, without schedules that are constant and without
+    what has no effect."""
+    scalars = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    scalars = {key: value for key, value in scalars.items() if not dataclasses.is_dataclass(value)}
+    lines = [" ".join(f"{key}={show(value)}" for key, value in scalars.items() if value not in (None, []))]
+    for field in dataclasses.fields(config):
+        group = getattr(config, field.name)
+        if not dataclasses.is_dataclass(group):
+            continue
+        shown = {f.name: getattr(group, f.name) for f in dataclasses.fields(group) if in_use(group, f)}
+        schedules = shown.pop("schedule", None)
+        nested = vars(schedules) if hasattr(group, "code_shape") else {"": schedules} if schedules else {}
+        name = shown.pop("name", "")
+        values = [f"{key}={show(value)}" for key, value in shown.items() if value is not None]
+        values += [
+            f"schedule.{key}.kind={s.kind}".replace("..", ".") for key, s in nested.items() if s.kind != "constant"
+        ]
+        lines.append(textwrap.fill(" ".join([f"{field.name}={name}" if name else field.name, *values]), width,
+                                   subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))  # fmt: skip
+    return "\n".join(lines)
+
+
 def flatten(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
     """{"model": {"beta": 4}} -> {"model.beta": 4}."""
     flat: dict[str, Any] = {}
@@ -103,11 +127,13 @@ def flatten(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
 # and the optimizer's numbers (a run that diverged is resumed with a smaller learning rate). The rest would make it
 # another run.
 MAY_CHANGE = re.compile(
-    r"(trainer\.(?!batch_size$)\w+|device(\.\w+)?|data\.(root|path)|optimizer\.(?!name$|history$|schedule)\w+)$"
+    r"(trainer\.(?!batch_size$)\w+|device(\.\w+)?|data\.(root|path)|optimizer\.(?!name$|history$|schedule)\w+|tags)$"
 )
 
 # What may differ between two runs whose numbers are the same.
-_NOT_HASHED = re.compile(r"(data\.(root|path)|trainer\.(log_every|checkpoint_\w+|grid_epochs|objective_metric))$")
+_NOT_HASHED = re.compile(
+    r"(name|tags|data\.(root|path)|trainer\.(minutes|profile_steps|log_every|checkpoint_\w+|grid_epochs|objective_metric))$"
+)
 
 
 def config_hash(config: Any, content: str | None = None) -> str:
@@ -120,5 +146,5 @@ def config_hash(config: Any, content: str | None = None) -> str:
 
 def identity(config: Any) -> str:
     """A text that is equal for two configurations that describe the same run, however they were typed."""
-    kept = {key: value for key, value in flatten(plain(config)).items() if key != "data.root"}
+    kept = {key: value for key, value in flatten(plain(config)).items() if key not in ("data.root", "name", "tags")}
     return json.dumps(kept, sort_keys=True)

@@ -20,6 +20,7 @@ from aetrain.config.tables import GROUPS, TRAINER
 from aetrain.config.words import closest, show, suggest
 
 PATHS = ("resume", "run", "sweep")  # words that take a path and are no keys
+WHOLE = ("seed", "name", "tags", "init")  # keys that belong to no group
 YES, NO = ("true", "1", "yes", "on", ""), ("false", "0", "no", "off")
 
 
@@ -125,7 +126,7 @@ def _sweeps(words: Sequence[str]) -> bool:
 @functools.cache
 def leaves() -> dict[str, dict[str, list[str]]]:
     """Name of a value → its dotted keys → the options of its group that have it."""
-    found: dict[str, dict[str, list[str]]] = {"seed": {"seed": []}}
+    found: dict[str, dict[str, list[str]]] = {key: {key: []} for key in WHOLE}
     for name in names(TRAINER) or ():
         found.setdefault(name, {})[f"trainer.{name}"] = []
     for group, table in GROUPS.items():
@@ -250,7 +251,7 @@ def no_choice(key: str, value: Any, choices: Iterable[Any], instead: Mapping[str
 def is_key(key: str) -> bool:
     """Whether some run has this key."""
     return (
-        key == "seed"
+        key in WHOLE
         or key in leaves().get(key.partition(".")[2], {})
         or bool(re.fullmatch(r"(optimizer\.schedule|model\.schedule\.\w+)\.\w+|hydra(\.\w+)+", key))
     )

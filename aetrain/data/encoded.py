@@ -1,6 +1,7 @@
 """Sets of encoded images, in files or in tables: what their cards say, and how they are decoded, once.
 
-Where the images are: a Scan, of scan.py or table.py. What becomes of one: decode.py. What is kept of it: cache.py.
+Where the images are: a Scan, of scan.py or table.py. What becomes of one: decode.py; of all: decoding.py. What is kept
+of them: cache.py.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 
 from aetrain.config.schema.data import Encoded
 from aetrain.console import CountBar
-from aetrain.data import cache
+from aetrain.data import cache, decoding
 from aetrain.data.card import Card
 from aetrain.data.decode import Header, Spec, Unreadable, be_strict, colour, header
 from aetrain.data.scan import Scan
@@ -129,7 +130,7 @@ def _look(config: Encoded, look: Look, again: bool) -> _Found:
 def _decoded(config: Encoded, look: Look) -> tuple[_Found, cache.Entry]:
     found = _look(config, look, again=True)
     plan = functools.partial(_plan, config, found)
-    return found, cache.ensure(found.place, found.stamp, found.scan, plan, Path(config.path))
+    return found, decoding.ensure(found.place, found.stamp, found.scan, plan, Path(config.path))
 
 
 def _kept(seen: Scan, held: cache.Entry | None) -> dict[str, np.ndarray]:

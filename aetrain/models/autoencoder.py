@@ -136,7 +136,8 @@ class Autoencoder(nn.Module):
         return {"code": self.encode(x, y)}
 
     def diagnostics(self, latents: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What a split's latents, each (N, D), say: 0-D values become curves, 1-D ones histograms."""
+        """What a split's latents, each (N, D), say: 0-D values become curves, 1-D ones histograms, and what has a value
+        for each dimension or pair of dimensions goes into result.json."""
         return {"code": latents["code"].flatten()}
 
     def batch_statistics(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:

@@ -82,6 +82,7 @@ class VAE(Autoencoder):
             "active_units": (variance > ACTIVE_VARIANCE).sum(),
             "aggregate_kl": losses.aggregate_kl(mu, logvar),
             "kl_per_dimension": self.prior.kl_per_dimension(mu, logvar).mean(0),
+            "correlation": correlation(mu),
             "aggregate_mean": mu.mean(0),
             "aggregate_std": (variance + logvar.exp().mean(0)).sqrt(),
             "mu": mu.flatten(),
@@ -105,3 +106,11 @@ class VAE(Autoencoder):
 
     def after_collapse(self) -> str:
         return "warm the KL up, as in model=beta_vae model.beta=1 model.schedule.beta.kind=linear"
+
+
+def correlation(mu: Tensor) -> Tensor:
+    """Of the posterior means over images: (N, D) -> (D, D), 0 for a dimension that does not vary."""
+    centred = mu.double() - mu.double().mean(0)
+    scale = centred.square().mean(0).sqrt()
+    unit = torch.where(scale > 1e-6, centred / scale.clamp(min=1e-6), 0.0)
+    return unit.T @ unit / len(mu)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
@@ -25,7 +26,10 @@ from aetrain.pictures.traversals import traversals
 
 ROWS = COLUMNS = 8
 GAP = 2  # pixels between images
-ENLARGED = 64  # pixels of the longer side of a small image, about, where it is enlarged
+FONT = ImageFont.load_default(13)
+LINE, SPACE = 17, 8  # pixels: of a line of text, around it
+ROW_LABELS = {2: ["original", "reconstruction"], 3: ["original", "corrupted", "reconstruction"]}
+ENLARGED = 84  # pixels of the longer side of a small image, about, where it is enlarged
 
 
 @dataclass(frozen=True)
@@ -40,22 +44,46 @@ class Grid:
 @torch.no_grad()
 def make_grids(model: Autoencoder, splits: Splits, seed: int) -> list[Grid]:
     """Reconstructions of the first images held out, samples, and what the code's dimensions (of models with a prior)
-    and the first layer's units (where it sees the whole image) stand for. The same images and noise every time."""
+    and the units of a network of one layer stand for. The same images and noise every time."""
     shown, first = splits.held_out.first(4 * COLUMNS), splits.test.first(1)
+    split = "validation" if len(splits.val) else "test"
     n = ROWS * COLUMNS
     labels = torch.arange(n, device=splits.train.device) % max(splits.n_classes, 1)  # every class in turn
     with evaluating(model), model.noise.fixed(mix(seed, "grids")):
+        rows = reconstructions(model, *shown, COLUMNS)
+        kinds = ROW_LABELS[len(rows) // (min(4 * COLUMNS, len(shown.x)) // min(COLUMNS, len(shown.x)))]
+        caption = f"The first images of the {split} split and what the model makes of them, without sampling."
+        grids = [labelled("reconstructions", rows, caption, kinds * len(rows))]
         if model.prior is not None:
-            drawn = grid("samples", samples(model, labels))
+            caption = "Decoded from random draws of the prior: means of the likelihood, not draws of it."
+            grids.append(labelled("samples", samples(model, labels), caption))
+            caption = "The first test image. In each row one dimension of its code goes from -3 to 3."
+            rows = traversals(model, *first)
+            grids.append(labelled("traversals", rows, caption, [f"z[{i}]" for i in range(len(rows))]))
         else:
-            drawn = grid("samples_gaussian", samples_gaussian(model, splits.train.chunks(1000, CODES), labels))
-        grids = [grid("reconstructions", reconstructions(model, *shown, COLUMNS)), drawn]
-        if model.prior is not None:
-            grids.append(grid("traversals", traversals(model, *first)))
-        if isinstance(model.encoder, MLPEncoder):
+            caption = "Decoded from random draws of a Gaussian that was fitted to the codes of training images."
+            drawn = samples_gaussian(model, splits.train.chunks(1000, CODES), labels)
+            grids.append(labelled("samples_gaussian", drawn, caption))
+        if isinstance(model.encoder, MLPEncoder) and len(model.encoder.layers) == 1:
             weight = whole_rows(model.encoder.layers[0].weight[:n])
-            grids.append(grid("filters", filters(weight, splits.train.image_shape)))
+            caption = f"Weights of the first {len(weight)} units, each scaled by its largest; grey is 0."
+            grids.append(labelled("filters", filters(weight, splits.train.image_shape), caption))
         return grids
+
+
+@torch.no_grad()
+def codes(model: Autoencoder, splits: Splits) -> Grid:
+    """Where the first held-out images lie in a plane of codes, coloured by class; of a VAE the posterior means."""
+    from aetrain.pictures.scatter import scatter  # here, because matplotlib takes half a second to import
+
+    with evaluating(model):
+        parts = [(model.encode(x, y), y) for x, y in splits.held_out.chunks(500, CODES // 5)]
+    points, labels = (torch.cat(part).float().cpu().numpy() for part in zip(*parts, strict=True))
+    split = "validation" if len(splits.val) else "test"
+    title = f"codes of {len(points):,} images of the {split} split"
+    png = scatter(points, labels.astype(int), splits.classes, title, ("z[0]", "z[1]"))
+    with Image.open(io.BytesIO(png)) as image:
+        return Grid("codes", png, image.height, image.width, len(image.getbands()))
 
 
 def whole_rows(rows: Tensor) -> Tensor:
@@ -97,6 +125,32 @@ def _canvas(images: Tensor) -> Tensor:
     tiles = F.pad(to_bytes(images), (0, GAP, 0, GAP), value=128)
     tiles = tiles.permute(2, 0, 3, 1, 4)  # (C, rows, H + gap, columns, W + gap)
     return F.pad(tiles.flatten(3, 4).flatten(1, 2), (GAP, 0, GAP, 0), value=128)
+
+
+def labelled(name: str, images: Tensor, caption: str, rows: Sequence[str] = ()) -> Grid:
+    """An enlarged grid with a caption below and, if any, labels left of its rows. images: as in `grid`."""
+    drawn = grid(name, images, enlarge=True)
+    with Image.open(io.BytesIO(drawn.png)) as image:
+        left = max((int(FONT.getlength(row)) for row in rows), default=0) + 2 * SPACE if rows else 0
+        lines = textwrap.wrap(caption, max(20, int((left + drawn.width) / FONT.getlength("n"))))
+        height = drawn.height + LINE * len(lines) + SPACE
+        canvas = Image.new(image.mode, (left + drawn.width, height), 255 if image.mode == "L" else (255,) * 3)
+        canvas.paste(image, (left, 0))
+    pen, ink = ImageDraw.Draw(canvas), 40 if canvas.mode == "L" else (40, 40, 40)
+    columns = images.shape[1] if images.ndim == 5 else min(COLUMNS, len(images))
+    rows_drawn = len(images) if images.ndim == 5 else len(images) // columns
+    pitch = (drawn.height - GAP) // rows_drawn
+    for i, row in enumerate(rows[:rows_drawn]):
+        pen.text((left - SPACE, GAP + i * pitch + pitch // 2), row, ink, FONT, anchor="rm")
+    for i, line in enumerate(lines):
+        pen.text((SPACE, drawn.height + SPACE // 2 + LINE * i), line, ink, FONT)
+    scale = ((drawn.width - GAP) // columns - GAP) // images.shape[-1]
+    about = PngInfo()  # by which sweeps/report/pictures.py cuts rows out
+    about.add_text("tiles", f"{rows_drawn}x{columns}")
+    about.add_text("drawn", f"{left} {drawn.width} {drawn.height} {scale}")
+    buffer = io.BytesIO()
+    canvas.save(buffer, "PNG", compress_level=3, pnginfo=about)
+    return Grid(name, buffer.getvalue(), canvas.height, canvas.width, drawn.channels)
 
 
 def beside(parts: Sequence[Tensor], columns: int) -> Tensor:

@@ -27,6 +27,7 @@ from aetrain.evaluation import collapse
 from aetrain.evaluation.terms import evaluate
 from aetrain.run import Run
 from aetrain.training import checkpoint
+from aetrain.training.loading import start_from
 from aetrain.training.loop import Training
 from aetrain.training.out_of_memory import OUT_OF_MEMORY
 from aetrain.training.signals import Requests, listening
@@ -34,17 +35,21 @@ from aetrain.training.state import restore, stays_stopped
 
 log = logging.getLogger(__name__)
 
+MOST_PAIRED = 32  # dimensions of a code whose pairs are in result.json
+
 
 def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> float | None:
     """Train into `folder`, or go on where its last checkpoint ends. Returns the objective metric."""
     with explained(config, folder), listening() as requests:
         where = device.resolve(config.device)
         if is_done_for_good(config, folder):
-            log.info("nothing to do: %s is done, and its last checkpoint gone", folder)
+            log.info("nothing to do: %s has finished; its last checkpoint is gone", folder)
             return objective(config, result(folder)["metrics"])
         state = load_state(config, folder) if resumed else None
         if state and is_done(config, folder, state):
-            log.info("nothing to do: %s is done (%d steps); trainer.epochs=… would continue it", folder, state["step"])
+            log.info(
+                "nothing to do: %s has finished (%d steps); add trainer.epochs=N to train longer", folder, state["step"]
+            )
             return objective(config, result(folder)["metrics"])
         splits = load(config.data, where)
         training, metrics = fit(config, folder, overrides, splits, where, requests, state)
@@ -80,10 +85,14 @@ def started(config, folder: Path, overrides: list[str], splits: Splits, where: t
         overrides = [*state["overrides"], *(o for o in overrides if o not in state["overrides"])]
     torch.manual_seed(config.seed)
     model = models.build(config.model, config.net, splits.facts()).to(where)
+    if config.init is not None and state is None:
+        start_from(model, Path(config.init))
     parameters = sum(p.numel() for p in model.parameters())
+    log.info("%s", folder)
+    log.info(f"{config.model.name} with net={config.net.name}, {parameters:,} parameters")
     log.info(
-        f"{config.model.name}: {parameters:,} parameters, {len(splits.train):,} training images, "
-        f"{where} in {config.device.precision}"
+        f"{len(splits.train):,} training images of {config.data.name}, {total_steps(config):,} steps, {where} in "
+        f"{config.device.precision}"
     )
     with Run(folder, config, overrides) as out:
         training = Training(config, model, splits, out, where, requests, stacked)
@@ -106,11 +115,17 @@ def conclude(training: Training) -> dict[str, float]:
             f"diverged: test/loss is not finite after step {training.step} (optimizer.lr={config.optimizer.lr}); try a "
             "smaller optimizer.lr or trainer.clip_norm=1"
         )
+    shape = training.model.code_shape
+    pairs = (*shape, *shape) if shape[0] <= MOST_PAIRED else None
     per_unit = {
-        name: [round(float(v), 6) if math.isfinite(v) else None for v in value]
+        name: _rounded(value.tolist())
         for name, value in training.tested.diagnostics.items()
-        if value.shape == training.model.code_shape
+        if tuple(value.shape) in (tuple(shape), pairs)
     }
+    if len(rows := training.run.epochs()) > 1:  # one point is no curve
+        from aetrain.pictures.curves import curves  # here, because matplotlib takes half a second to import
+
+        training.run.picture("curves.png", curves(rows))
     skipped = {"skipped_steps": training.skipped_steps()} if config.trainer.on_nonfinite == "skip" else {}
     with training.requests.deferred():
         training.run.finish(training.step, "done", metrics, time.monotonic() - training.started,
@@ -118,6 +133,11 @@ def conclude(training: Training) -> dict[str, float]:
                             **skipped)  # fmt: skip
         training.is_concluded = True
     return metrics
+
+
+def _rounded(values: list[Any]) -> list[Any]:
+    """For JSON, which has no NaN."""
+    return [_rounded(v) if isinstance(v, list) else round(v, 6) if math.isfinite(v) else None for v in values]
 
 
 def write_off(training: Training, error: AetrainError | Interrupted) -> None:
@@ -136,8 +156,11 @@ def tell(training: Training, metrics: dict[str, float]) -> None:
         log.info(finding)
     tested = {tag: value for tag, value in metrics.items() if tag.startswith("test/")}
     title = f"test split, {len(training.splits.test):,} images:"
+    log.info("%s", table(title, tested))
+    if pictures := training.run.pictures():
+        log.info("pictures: %s", "  ".join(pictures))
     folder = training.run.folder
-    log.info("%s\n%s", table(title, tested), folder)
+    log.info("%s", folder)
     if training.config.net.name in explore.NETS:
         log.info("look at it: aetrain explore run=%s", shlex.quote(str(folder)))
 

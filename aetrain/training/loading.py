@@ -50,6 +50,21 @@ def rebuilt(content: dict[str, Any], path: Path, device: str | torch.device) -> 
     return model.eval()
 
 
+def start_from(model: Autoencoder, run: Path) -> None:
+    """Give a model the weights of another run's, of its folder those that were tested. Raises a UserError where they
+    do not fit."""
+    path = run if run.is_file() else run / "checkpoints" / f"{tested(run)}.pt"
+    weights = checkpoint.load(path)["model"]
+    try:
+        model.load_state_dict(weights)
+    except (ValueError, TypeError, RuntimeError, KeyError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"init={run}: its weights do not fit this model ({reason}); give the model, net and model.latent_dim that "
+            "it was trained with"
+        ) from error
+
+
 def tested(run: Path) -> str:
     """Which weights result.json says were tested; the last where there is no result."""
     try:

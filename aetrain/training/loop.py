@@ -12,22 +12,25 @@ from typing import Any
 import torch
 
 from aetrain.config.rules import total_steps
-from aetrain.console import ProgressBar, number
+from aetrain.console import ProgressBar
 from aetrain.data.card import content_sum
 from aetrain.data.split import Splits
 from aetrain.device import Precision
+from aetrain.epochs import EpochTable
 from aetrain.errors import Interrupted, RunFailed, UserError
 from aetrain.evaluation.nll import importance_nll
 from aetrain.evaluation.terms import Evaluation, evaluate
 from aetrain.models import Autoencoder
 from aetrain.noise import mix
-from aetrain.pictures.grids import make_grids
+from aetrain.pictures.bars import bars
+from aetrain.pictures.grids import Grid, codes, make_grids
 from aetrain.run import Run
 from aetrain.training import checkpoint, state
 from aetrain.training.batches import Batches
 from aetrain.training.lbfgs import make_lbfgs_step
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
+from aetrain.training.profiling import profiling
 from aetrain.training.schedules import Scheduler
 from aetrain.training.signals import Requests
 from aetrain.training.step import Latch, make_step
@@ -76,9 +79,12 @@ class Training:
         self.step = 0
         self.best = {"val/loss": math.inf, "epoch": 0}
         self.stopped_early = False
+        self.is_out_of_time = False  # trainer.minutes have passed since this process began
         self.last_metrics: dict[str, float] = {}
         self.tested: Evaluation | None = None  # after test()
         self.is_concluded = False  # whether its result is written
+        self.lines = EpochTable(trainer.epochs)
+        self.kl_per_dimension: list[float] | None = None  # of the last evaluation
         self.bar: ProgressBar | None = None
         self.pending = False  # whether what is due after this step is still to be done
         self.first_step = 0  # of this process: the latch counts from here
@@ -86,7 +92,7 @@ class Training:
         self.slow = not graphed  # whether the last step was; of the first one nobody knows
         self._saves = 0  # of last.pt
         self._mark = (0, time.perf_counter())  # step and time of the last speed measurement
-        self._saved_at = self.started = time.monotonic()
+        self._saved_at = self.started = self._began = time.monotonic()
         self.skipped_before = 0  # steps left out before this process
 
     # --- the loop
@@ -94,7 +100,12 @@ class Training:
     def fit(self) -> None:
         """Train from the current step to the end, or until a signal, early stopping or a number that is none."""
         self.begin()
-        with ProgressBar(self.total_steps, self.step, self.config.trainer.epochs) as self.bar, self.requests.deferred():
+        trainer = self.config.trainer
+        with (
+            ProgressBar(self.total_steps, self.step, trainer.epochs) as self.bar,
+            profiling(trainer.profile_steps, self.run.folder) as profiler,
+            self.requests.deferred(),
+        ):
             while not self.finished:
                 self.scheduler.apply(self.step)
                 began = time.perf_counter()
@@ -103,6 +114,8 @@ class Training:
                 self.slow = self.is_slow(time.perf_counter() - began)
                 self.step += 1
                 self.bar.advance(self.step, math.ceil(self.epoch))
+                if profiler:
+                    profiler.step()
                 if self.is_due():
                     self.look()
                 if self.requests:
@@ -128,13 +141,16 @@ class Training:
 
     @property
     def finished(self) -> bool:
-        return self.stopped_early or self.step >= self.total_steps
+        return self.stopped_early or self.is_out_of_time or self.step >= self.total_steps
 
     def is_due(self) -> bool:
         """Whether there is something to `look` at after this step."""
         trainer, step = self.config.trainer, self.step
+        if trainer.minutes is not None and time.monotonic() - self._began > 60 * trainer.minutes:
+            self.is_out_of_time = step < self.total_steps
         return (
-            step % trainer.log_every == 0
+            self.is_out_of_time
+            or step % trainer.log_every == 0
             or step % self.batches.per_epoch == 0
             or step == self.total_steps
             or self._checkpoint_due()
@@ -150,8 +166,24 @@ class Training:
             if ends_epoch:
                 self.end_epoch()
         self.pending = False
-        if self._checkpoint_due():
+        if self.is_out_of_time:
+            self.stop_in_time()
+        elif self._checkpoint_due():
             self.save("last")
+
+    def stop_in_time(self) -> None:
+        """Write the checkpoint from which the run goes on as if it had not stopped, then look at how far it has come:
+        that is cut off again when it does."""
+        self.save("last")
+        if not (self.run.folder / "checkpoints" / "best.pt").exists():
+            self.save("best")
+        log.info(
+            "trainer.minutes=%g have passed: stopped after %d of %d steps; aetrain resume=%s continues",
+            self.config.trainer.minutes, self.step, self.total_steps, self.run.folder,
+        )  # fmt: skip
+        with self.interruptible():
+            self.last_metrics |= self.validate()
+            self.draw(math.ceil(self.epoch))
 
     @property
     def epoch(self) -> float:
@@ -169,10 +201,16 @@ class Training:
             self.step,
             self.epoch,
             {f"train/{name}": value for name, value in means.items() if name != "grad_norm"}
-            | {"optimizer/grad_norm": means["grad_norm"], "optimizer/lr": float(self.optimizer.param_groups[0]["lr"])}
-            | {f"hparam/{name}": float(value) for name, value in self.model.named_buffers(recurse=False)}
+            | {"optimizer/grad_norm": means["grad_norm"], "optimizer/lr": self.scheduler.lr(self.step - 1)}
+            | {f"hparam/{name}": value for name, value in self.hparams().items()}
             | {"speed/images_per_second": speed},
         )
+
+    def hparams(self) -> dict[str, float]:
+        """The model's, as they were in the last step, without asking the device: rounded as the model holds them."""
+        changing = self.scheduler.hparams(self.step - 1)
+        names = [name for name, _ in self.model.named_buffers(recurse=False)]
+        return {name: float(torch.tensor(changing.get(name, getattr(self.config.model, name)))) for name in names}
 
     def end_epoch(self) -> None:
         """Validate, keep the best, draw, write a checkpoint, and say one line."""
@@ -181,6 +219,7 @@ class Training:
         train = self.meters.read("epoch")
         self.last_metrics = {f"train/{name}": value for name, value in train.items() if name != "grad_norm"}
         self.last_metrics |= self.validate()
+        self.run.epoch(epoch, self.step, self.last_metrics)
         improved = self._judge(epoch)
         last = last or self.stopped_early
         if last or epoch % self.config.trainer.grid_epochs == 0:
@@ -196,11 +235,10 @@ class Training:
 
     def _say(self, epoch: int) -> None:
         detailed = "val/" if len(self.splits.val) else "train/"
-        shown = (tag for tag in self.last_metrics if tag == "train/loss" or tag.startswith(detailed))
-        values = "  ".join(f"{tag} {number(self.last_metrics[tag])}" for tag in shown)
-        if skipped := self.latch.skip and self.skipped_steps():
-            values += f"  ({skipped} non-finite steps skipped)"
-        log.info("epoch %d/%d  %s", epoch, self.config.trainer.epochs, values)
+        shown = {tag: v for tag, v in self.last_metrics.items() if tag == "train/loss" or tag.startswith(detailed)}
+        skipped = self.latch.skip and self.skipped_steps()
+        note = f"  ({skipped} non-finite steps skipped)" if skipped else ""
+        log.info("%s", self.lines.line(epoch, shown, note))
 
     def _judge(self, epoch: int) -> bool:
         """Whether this epoch is the best so far; decides on early stopping."""
@@ -249,20 +287,27 @@ class Training:
         for name, value in evaluation.diagnostics.items():
             if value.ndim == 0:
                 values[f"{split}/{name}"] = float(value)
-            elif histograms:
+            elif histograms and value.ndim == 1:
                 self.run.histogram(self.step, f"latent/{name}", value)
+        if (per_dimension := evaluation.diagnostics.get("kl_per_dimension")) is not None:
+            self.kl_per_dimension = per_dimension.tolist()
         self.run.log(self.step, self.epoch, values)
         return values
 
     def draw(self, epoch: int) -> None:
         with self.precision.autocast():
             grids = make_grids(self.model, self.splits, self.config.seed)
+            if self.finished and self.model.code_shape == (2,):
+                grids.append(codes(self.model, self.splits))
+        if self.kl_per_dimension is not None:
+            title = "KL of each dimension of the code, nats, held-out images"
+            grids.append(Grid("kl_per_dimension", *bars(self.kl_per_dimension, title), 1))
         for grid in grids:
             self.run.grid(self.step, epoch, grid.name, grid.png, grid.height, grid.width, grid.channels)
 
     def check_finite(self) -> None:
         """Raise RunFailed if the latch has closed."""
-        first_bad = int(self.latch.first_bad)
+        first_bad = self.latch.first_bad
         if first_bad >= 0 and not self.latch.skip:
             bad = self.latch.bad_values.tolist()
             names = [*self.model_terms(), "the gradient's norm"]

@@ -22,6 +22,7 @@ class Meters:
         self.names: list[str] = []
         self._skip = skip
         self._sums: dict[str, Tensor] = {}
+        self._told: dict[str, list[float]] = {}  # of windows that the host has been told, see `tell`
 
     def add(self, values: dict[str, Tensor]) -> None:
         """values: 0-D tensors, or (K,), the same names at every step."""
@@ -41,7 +42,7 @@ class Meters:
         NaN if every step was left out."""
         if window not in self._sums:
             return {}
-        *totals, count = self._sums[window].tolist()
+        *totals, count = self._told.pop(window, None) or self._sums[window].tolist()
         self._sums[window].zero_()
         return {name: total / count if count else math.nan for name, total in zip(self.names, totals, strict=True)}
 
@@ -54,6 +55,15 @@ class Meters:
             for k, member in enumerate(members):
                 member.names = self.names
                 member._sums[window] = self._sums[window][k]
+
+    def rows(self) -> Tensor:
+        """Of a stack, what `tell` is told of each member: (K, windows · (values + 1))."""
+        return torch.cat([self._sums[window] for window in WINDOWS], dim=-1)
+
+    def tell(self, row: Sequence[float]) -> None:
+        """For a stack's member: what its next `read` would ask the device for. Holds until the next step."""
+        size = len(row) // len(WINDOWS)
+        self._told = {window: list(row[i * size : (i + 1) * size]) for i, window in enumerate(WINDOWS)}
 
     def state_dict(self) -> dict[str, Any]:
         return {"names": list(self.names), "sums": dict(self._sums)}

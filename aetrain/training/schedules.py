@@ -61,17 +61,26 @@ class Scheduler:
         """Whether anything changes during the run."""
         return bool(self._hparams) or self._lr_schedule.kind != "constant"
 
+    def lr(self, step: int) -> float:
+        """The learning rate of the 0-based step."""
+        return self._lr * factor(self._lr_schedule, step / self._total)
+
+    def hparams(self, step: int) -> dict[str, float]:
+        """Those that change during the run, at the 0-based step."""
+        progress = step / self._total
+        return {name: value * factor(schedule, progress) for name, (_, value, schedule) in self._hparams.items()}
+
     def apply(self, step: int) -> None:
         """Set every value to what it is at the 0-based step."""
-        progress = step / self._total
-        if self._lr_schedule.kind != "constant":
-            self._set_lr(self._lr * factor(self._lr_schedule, progress))
-        for buffer, value, schedule in self._hparams.values():
-            buffer.fill_(value * factor(schedule, progress))
+        self.apply_lr(step)
+        for name, value in self.hparams(step).items():
+            self._hparams[name][0].fill_(value)
 
-    def _set_lr(self, lr: float) -> None:
+    def apply_lr(self, step: int) -> None:
+        if self._lr_schedule.kind == "constant":
+            return
         for group in self._optimizer.param_groups:
             if hasattr(group["lr"], "fill_"):
-                group["lr"].fill_(lr)
+                group["lr"].fill_(self.lr(step))
             else:
-                group["lr"] = lr
+                group["lr"] = self.lr(step)

@@ -76,8 +76,12 @@ class Stack:
         params = _rows_of([dict(model.named_parameters()) for model in models])
         params = {name: p.requires_grad_() for name, p in params.items()}
         buffers = _rows_of([dict(model.named_buffers()) for model in models])
-        self.optimizer = Fused(first.config.optimizer, list(params.values()), first.optimizer.param_groups[0]["lr"])
+        self._scheduled = {name: buffers[name] for name in first.scheduler.hparams(0)}  # (K,) each
+        lr = first.optimizer.param_groups[0]["lr"]  # not an hparam, so the same for all
+        self.optimizer = Fused(first.config.optimizer, list(params.values()), lr)
         self.optimizer.share([member.optimizer for member in members])
+        for member in members:
+            member.optimizer.param_groups[0]["lr"] = lr  # on a GPU one tensor, of which the first member's schedule is
         self.latch = Latch(first.device, members=len(members))
         self.meters = Meters()
         clip_norm = first.config.trainer.clip_norm
@@ -131,16 +135,14 @@ class Stack:
             if any(member.is_due() for member in self.active.values()):
                 for member in self.active.values():
                     member.pending = True
+                self._tell()
                 each(Training.look)
             if first.requests.checkpoint:
                 each(lambda member: member.save("last"))
             first.requests.answer(f"step {self.step}", first.run.folder.parent)
 
     def _step(self) -> None:
-        for member in self.members:
-            member.scheduler.apply(self.step)
-        # Not an hparam, so the same for all.
-        self.optimizer.param_groups[0]["lr"] = self.members[0].optimizer.param_groups[0]["lr"]
+        self._schedule()
         linked = bool(self.meters.names)
         began = time.perf_counter()
         with ExitStack() as guards:
@@ -153,6 +155,25 @@ class Stack:
             self.meters.share([member.meters for member in self.members])
             self.latch.share([member.latch for member in self.members])
         self.step += 1
+
+    def _schedule(self) -> None:
+        """Write what is scheduled: a copy per value, not one per member."""
+        first = self.members[0]
+        first.scheduler.apply_lr(self.step)
+        lr = first.optimizer.param_groups[0]["lr"]
+        for group in (self.optimizer.param_groups[0], *(member.optimizer.param_groups[0] for member in self.members)):
+            group["lr"] = lr
+        if self._scheduled:
+            values = [member.scheduler.hparams(self.step) for member in self.members]
+            for name, row in self._scheduled.items():
+                row.copy_(torch.tensor([value[name] for value in values], dtype=row.dtype))
+
+    def _tell(self) -> None:
+        """Tell the members what they are about to read of their meters and latches: one copy to the host for all."""
+        rows = torch.cat([self.meters.rows(), self.latch.rows().double().unsqueeze(1)], dim=1)
+        for member, (*sums, first_bad) in zip(self.members, rows.tolist(), strict=True):
+            member.meters.tell(sums)
+            member.latch.tell(int(first_bad))
 
 
 def _rows_of(tensors: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -29,11 +29,22 @@ class Latch:
         self.bad_values: Tensor | None = None  # which of the checked values were bad at first_bad: (T,) bool
         self._good = torch.ones(shape, device=device, dtype=torch.bool)  # until the first bad step
         self._good_steps = torch.zeros(shape, device=device, dtype=torch.int64)  # before the first bad one
+        self._told: int | None = None  # first_bad, where the host has been told, see `tell`
 
     @property
     def first_bad(self) -> int:
         """The first bad step, counted from 0 and from this latch's first; -1 if there was none. Asks the device."""
+        if self._told is not None:
+            return self._told
         return -1 if self._good else int(self._good_steps)
+
+    def rows(self) -> Tensor:
+        """Of a stack, what `tell` is told of each member: (K,) int64."""
+        return torch.where(self._good, -1, self._good_steps)
+
+    def tell(self, first_bad: int) -> None:
+        """For a stack's member: what `first_bad` would ask the device for. Holds until it is told anew."""
+        self._told = first_bad
 
     def check(self, values: Tensor) -> None:
         """values: (T,) of one step, or (K, T)."""

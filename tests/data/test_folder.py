@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from aetrain.config.schema.data import Folder
-from aetrain.data import cache, decode, encoded, folder, mnist
+from aetrain.data import cache, decode, decoding, encoded, folder, mnist
 from aetrain.data.card import card, content_sum, sizes
 from aetrain.data.load import load
 from aetrain.errors import RunFailed, UserError
@@ -382,7 +382,7 @@ def test_noise_never_ends_in_a_traceback(photos):
 def counting(monkeypatch):
     seen = []
     monkeypatch.setattr(
-        cache, "decode", lambda path, spec: seen.append(os.path.basename(path)) or decode.decode(path, spec)
+        decoding, "decode", lambda path, spec: seen.append(os.path.basename(path)) or decode.decode(path, spec)
     )
     return seen
 
@@ -450,19 +450,19 @@ def test_the_content_sum_knows_content_not_place(photos, tmp_path):
 SCRIPT = """
 import sys, time
 from tests.data.test_folder import config
-from aetrain.data import cache, decode, folder
+from aetrain.data import decode, decoding, folder
 plain = decode.decode
 def slow(path, spec):
     time.sleep(0.02)
     return plain(path, spec)
-cache.decode, cache.CHUNK, cache.SYNC_SECONDS = slow, 5 * 12 * 9, 0.05
+decoding.decode, decoding.CHUNK, decoding.SYNC_SECONDS = slow, 5 * 12 * 9, 0.05
 print(len(folder.load(config(sys.argv[1]))["train"]))
 """
 
 
 def test_an_interrupted_decoding_goes_on(photos, monkeypatch):
     many(photos, 200)
-    monkeypatch.setattr(cache, "CHUNK", 5 * 12 * 9)
+    monkeypatch.setattr(decoding, "CHUNK", 5 * 12 * 9)
     for number, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 1)):
         process = subprocess.Popen([PYTHON, "-c", SCRIPT, str(photos)], stderr=subprocess.PIPE, text=True)
         before = lines = len(_journal())

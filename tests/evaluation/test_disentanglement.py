@@ -10,7 +10,7 @@ from aetrain.evaluation.disentanglement import dci, disentanglement, mig, of_mod
 from aetrain.evaluation.interventions import Fixed
 from tests.conftest import build, compose
 
-FACTORS, N = 10, 3000
+FACTORS, N = 10, 2000
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def test_evaluation_gives_the_model_its_labels(conditional):
 def test_pictures_give_the_model_its_labels(conditional):
     _, split = shifted(70)
     names = [grid.name for grid in make_grids(conditional, Splits(split, split, split, 10), 0)]
-    assert names == ["reconstructions", "samples", "traversals", "filters"]
+    assert names == ["reconstructions", "samples", "traversals"]
     assert conditional.sample(3, torch.arange(3)).shape == (3, 1, 28, 28)
 
 

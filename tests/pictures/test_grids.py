@@ -1,15 +1,21 @@
 """The image grids: what each tile shows."""
 
 import io
+import json
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from aetrain.models.vae import correlation
+from aetrain.pictures.bars import bars
+from aetrain.pictures.curves import curves
 from aetrain.pictures.filters import filters
-from aetrain.pictures.grids import GAP, grid, whole_rows
+from aetrain.pictures.grids import GAP, grid, labelled, whole_rows
 from aetrain.pictures.traversals import traversals
+from aetrain.sweeps.report.pictures import open_grid
+from aetrain.sweeps.report.read import Member
 from tests.conftest import build
 
 
@@ -62,3 +68,51 @@ def test_tiles_stand_in_rows_two_pixels_apart(channels):
             assert torch.equal(tile, (images[r, c] * 255).round().to(torch.uint8).expand(3, -1, -1))
             shown[top : top + 5, left : left + 6] = 128
     assert bool((shown == 128).all())
+
+
+@pytest.mark.parametrize(("channels", "size"), [(1, 28), (3, 16), (1, 90)])
+def test_the_report_gets_the_tiles_back_from_a_grid_with_labels(tmp_path, channels, size):
+    images = torch.rand(3, 4, channels, size, size, generator=torch.Generator().manual_seed(0))
+    drawn = labelled("reconstructions", images, "Some words. " * 20, ["a", "a longer label"] * 2)
+    folder = tmp_path / "run" / "grids"
+    folder.mkdir(parents=True)
+    (folder / "reconstructions_0001.png").write_bytes(drawn.png)
+    found = open_grid(Member(tmp_path / "run"), "reconstructions")
+    assert torch.equal(torch.from_numpy(np.array(found.image)), pixels(grid("x", images)))
+    assert (drawn.height, drawn.width) == pixels(drawn).shape[:2] and drawn.width >= 84 * 4
+
+
+def test_grids_of_small_images_are_enlarged_at_least_three_times():
+    drawn = labelled("samples", torch.rand(64, 1, 28, 28), "words")
+    assert drawn.width == 8 * (3 * 28 + GAP) + GAP
+
+
+def test_bars_stand_in_the_order_of_the_dimensions():
+    png, height, width = bars([0.0, 2.0, 1.0], "KL")
+    shown = np.array(Image.open(io.BytesIO(png)))
+    heights = [int((shown[:, 22 + 18 * i + 6][40:] == 90).sum()) for i in range(3)]
+    assert shown.shape == (height, width) and heights[1] > 1.9 * heights[2] > 100 and heights[0] <= 2
+
+
+def test_curves_are_drawn_for_every_term():
+    rows = [{"epoch": 1.0, "step": 5.0, "train/loss": 3.0, "val/loss": 4.0, "val/kl": 1.0},
+            {"epoch": 2.0, "step": 9.0, "train/loss": 2.0, "val/kl": 1.5}]  # fmt: skip
+    with Image.open(io.BytesIO(curves(rows))) as image:
+        assert image.width == pytest.approx(2 * 3.4 * 120, abs=2)
+
+
+def test_a_plane_of_codes_is_drawn_at_the_end(small_run):
+    run = small_run("model=beta_vae", "model.latent_dim=2", "trainer.epochs=2", "trainer.max_steps=8",
+                    "data.val_size=100")  # fmt: skip
+    assert (run / "grids" / "codes_0002.png").is_file() and (run / "curves.png").is_file()
+    latent = json.loads((run / "result.json").read_text())["latent"]
+    assert np.array(latent["correlation"]).shape == (2, 2)
+    assert latent["correlation"][0][0] == pytest.approx(1) and len(latent["kl_per_dimension"]) == 2
+
+
+def test_the_correlation_of_means_is_numpys():
+    mu = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+    mu[:, 2] = mu[:, 0] + 0.1 * mu[:, 1]
+    torch.testing.assert_close(correlation(mu), torch.from_numpy(np.corrcoef(mu.double().numpy().T)))
+    mu[:, 3] = 7.0  # a dimension that says nothing
+    assert correlation(mu)[3].eq(0).all()

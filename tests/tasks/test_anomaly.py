@@ -11,7 +11,8 @@ import aetrain as package
 from aetrain.errors import UserError
 from tests.tasks.conftest import TINY
 
-ONES = ["data.classes=[1]", "data.val_size=0.05", "trainer.max_steps=150", "trainer.epochs=99", "net.hidden=[32]"]
+ONES = ["data.classes=[1]", "data.val_size=0.05", "trainer.max_steps=75", "trainer.epochs=99", "optimizer.lr=0.003",
+        "net.hidden=[32]"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

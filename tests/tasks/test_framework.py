@@ -11,6 +11,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 import aetrain as package
@@ -127,6 +128,15 @@ def test_help_needs_neither_a_run_nor_torch():
     done = subprocess.run([PYTHON, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "  nll_samples=64" in done.stdout and "run=outputs" in done.stdout
+
+
+def test_cfg_shows_what_a_task_would_use_and_does_nothing(aetrain, run):
+    before = sorted(run.rglob("*"))
+    code, out, err = aetrain("evaluate", f"run={run}", "data.limit=7", "batch_size=5", "--cfg", "job")
+    assert code == 0, err
+    shown = yaml.safe_load(out)
+    assert shown["task"]["batch_size"] == 5 and shown["data"]["limit"] == 7 and shown["model"]["beta"] == 2
+    assert sorted(run.rglob("*")) == before
 
 
 # --- files

@@ -2,6 +2,9 @@
 number of steps or images."""
 
 import functools
+import json
+from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,14 +18,17 @@ from aetrain.evaluation.classifier import Classifier
 from aetrain.evaluation.nll import importance_nll
 from aetrain.evaluation.terms import evaluate
 from aetrain.pictures.grids import make_grids
+from aetrain.run import Run
 from aetrain.training.batches import Batches
+from aetrain.training.loop import Training
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import Fused, build_optimizer
 from aetrain.training.schedules import Scheduler
-from aetrain.training.stacking import make_stacked_step
+from aetrain.training.signals import Requests
+from aetrain.training.stacking import Stack, make_stacked_step
 from aetrain.training.step import Latch, make_step
 from tests.conftest import compose, facts
-from tests.pretended import GPU, HostReads, MixedDevices, pretended
+from tests.pretended import GPU, HostReads, MixedDevices, aten, pretended
 
 FP32 = Precision("fp32", "meta")
 CASES = [
@@ -175,3 +181,34 @@ def test_what_is_planted_in_a_backward_pass_is_caught():
     model.terms = lambda x, y=None: {name: Planted.apply(value) for name, value in terms(x, y).items()}
     with pretended(), pytest.raises(HostReads):
         step(*Batches(split(), 20, 0).get(0))
+
+
+@pytest.mark.parametrize("k", [2, 5])
+def test_a_stacks_log_point_is_one_read_and_a_schedule_one_copy(tmp_path, k):
+    overrides = ["trainer.log_every=4", "trainer.epochs=9", "trainer.max_steps=90", "trainer.on_nonfinite=skip", "net.hidden=[8]",
+                 "trainer.batch_size=20", "model=beta_vae", "model.schedule.beta.kind=linear", "device=cpu",
+                 "optimizer.schedule.kind=cosine", "model.latent_dim=2"]  # fmt: skip
+    config = compose(*overrides)
+    with ExitStack() as folders, pretended(may_read=True, stacked=True) as mode:
+        trainings = {}
+        for beta in range(k):
+            one = replace(config, model=replace(config.model, beta=float(beta)))
+            out = folders.enter_context(Run(tmp_path / str(beta), one, []))
+            model = models.build(one.model, one.net, facts()).to(GPU)
+            trainings[str(beta)] = Training(one, model, splits(), out, GPU, Requests(), stacked=True)
+            out.open()
+        stack = Stack(trainings)
+        stack._step()
+        stack._step()
+        before, copies = mode.reads, mode.count(aten.fill_.Scalar)
+        stack._step()
+        assert mode.reads == before
+        assert mode.count(aten.fill_.Scalar) - copies <= 2  # the learning rate
+        for member in stack.members:
+            member.step = stack.step
+        stack._tell()
+        for member in stack.members:
+            member.log_interval()
+        assert mode.reads == before + 1
+    rows = [json.loads((tmp_path / str(beta) / "metrics.jsonl").read_text()) for beta in range(k)]
+    assert [row["hparam/beta"] for row in rows] == pytest.approx([beta * 2 / 90 / 0.5 for beta in range(k)])

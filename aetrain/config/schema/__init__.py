@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 from omegaconf import MISSING
 
@@ -27,4 +28,9 @@ class Config:
     optimizer: Optimizer = MISSING
     trainer: Trainer = MISSING
     task: Task = MISSING
+    name: Optional[str] = setting("added to the folder's name; null: nothing")
+    tags: list[str] = setting("words to find the run by, as in tags=[paper,small]; kept in config.yaml",
+                              may_be_empty=True)  # fmt: skip
+    init: Optional[str] = setting("the run whose weights training starts from, a folder or checkpoint, or latest; "
+                                  "null: random weights")  # fmt: skip
     seed: int = setting("of initial weights, batches and noise; 0 is a seed like any other", min=0, max=2**63 - 1)

@@ -12,7 +12,8 @@ WITH_GPU = {"name": ("auto", "cuda")}
 
 @dataclass
 class Device:
-    name: str = setting("auto takes a GPU if there is one", choices=("auto", "cpu", "cuda"))
+    name: str = setting("auto takes an NVIDIA GPU if there is one; mps, of Apple silicon, is untested",
+                        choices=("auto", "cpu", "cuda", "mps"))  # fmt: skip
     index: int = setting("which GPU, counted from 0", min=0, only_if=WITH_GPU)
     precision: str = setting("of the matrix products; tf32 and fp16 (with a gradient scaler) on CUDA only",
                              choices=("fp32", "tf32", "bf16", "fp16"))  # fmt: skip

@@ -12,6 +12,8 @@ from aetrain.config.fields import setting
 class Trainer:
     epochs: int = setting("passes over the training split", min=1)
     max_steps: Optional[int] = setting("ends the run earlier than epochs would", min=1, unit="steps")
+    minutes: Optional[float] = setting("after which training stops, to be continued with resume=; null: no limit",
+                                       above=0, unit="minutes")  # fmt: skip
     batch_size: int = setting("per step; the last short batch of an epoch is dropped", min=1, unit="images")
     eval_batch_size: int = setting("at a time in evaluation; results do not depend on it", min=1, unit="images")
     clip_norm: Optional[float] = setting("largest gradient norm; larger ones are scaled down to it", above=0)
@@ -27,6 +29,8 @@ class Trainer:
                                 choices=("stop", "skip"))  # fmt: skip
     compile: bool = setting("torch.compile around the model: takes 4 to 34 s, pays from some 60 epochs on")
     cuda_graph: bool = setting("on CUDA, replay the step as one graph; has never run on a GPU")
+    profile_steps: int = setting("steps that are profiled, the 11th and on, into profile.txt and profile.json; 0: none",
+                                 min=0)  # fmt: skip
     test: str = setting("which weights the test split is evaluated with: the last, or those of the best val/loss",
                         choices=("last", "best"))  # fmt: skip
     nll_samples: int = setting("importance samples per test image for test/nll (VAEs); 0: none; 5000 is usual", min=0)

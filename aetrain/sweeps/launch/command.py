@@ -19,6 +19,7 @@ from aetrain.jobs import Job, check_folder, launch_of, reported, swept_keys, wit
 from aetrain.sweeps import members
 from aetrain.sweeps.launch.ways import label, subdir_override
 from aetrain.sweeps.members import Member
+from aetrain.sweeps.report import summary
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ def launch_all(config: DictConfig, context: HydraContext, launcher: Any, job: Jo
                         raise error
                     failed.append(f"{label(member.number, member.overrides, job.swept)}: {error}")
                     returned.status, returned.return_value = JobStatus.COMPLETED, None
+    log.info("%s", summary.table(sweep))
     if (sweep / "report.html").is_file():
         log.info("%s", sweep / "report.html")
     if failed:

@@ -8,8 +8,10 @@ from pathlib import Path
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
+from aetrain.console import number
 from aetrain.device import cuda_device_count
 from aetrain.sweeps.members import Member
+from aetrain.sweeps.report.read import read
 
 
 @dataclass
@@ -34,3 +36,12 @@ class Launched:
         """cpu or cuda."""
         name = self.member.config.device.name
         return "cpu" if name == "cpu" or (name == "auto" and not cuda_device_count()) else "cuda"
+
+
+def ended(launched: Launched) -> str:
+    """One line about a member that has ended."""
+    run = read(launched.sweep, launched.member.folder)
+    tags = ("test/nelbo", "test/recon", "val/nelbo", "val/recon")
+    main = next((f"  {tag} {number(value)}" for tag in tags if (value := run.metrics.get(tag)) is not None), "")
+    seconds = "" if run.seconds is None else f"  {run.seconds:,.0f} s"
+    return f"{launched.label}  {run.status}{main}{seconds}"

@@ -23,7 +23,7 @@ from aetrain.console import MembersBar, labelled
 from aetrain.device import cpu_quota
 from aetrain.errors import EXIT_CODES, Interrupted, RunFailed, UserError
 from aetrain.jobs import Job
-from aetrain.sweeps.launch.launched import Launched
+from aetrain.sweeps.launch.launched import Launched, ended
 from aetrain.sweeps.launch.worker import work
 
 log = logging.getLogger(__name__)
@@ -36,21 +36,26 @@ def run_in_processes(members: Sequence[Launched], hydra_context: Any, job: Job, 
     raises Interrupted once all of them have written their checkpoints."""
     # From the number of members that there are, not that are left: threads show in the last bits of a result.
     threads = max(1, cpu_quota() // workers)
-    log.info("%d members, %d at a time in processes of %d thread(s)", len(members), workers, threads)
+    log.info("%d runs, %d at a time in processes of %d thread(s)", len(members), workers, threads)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["aetrain.sweeps.launch.preload"])
     waiting, running = list(members), []
     with _passing_on(running) as stop, MembersBar(len(members)) as bar:
         while running or (waiting and not stop):
             while waiting and len(running) < workers and not stop:
-                running.append(Process(context, waiting.pop(0), hydra_context, job, threads))
+                running.append(Process(context, waiting.pop(0), hydra_context, job, threads, bar.is_shown))
                 if stop and not running[-1].told:  # it came while the process was made
                     running[-1].send(stop[0])
-            wait([process.sentinel for process in running])
+            wait([sign for process in running for sign in process.signs])
+            for process in list(running):
+                process.hear()
+                bar.share(process.member.label, process.share)
             for process in [process for process in running if not process.is_alive()]:
                 running.remove(process)
                 process.conclude()
-                bar.advance()
+                bar.share(process.member.label, 1)
+                if bar.is_shown:
+                    log.info("%s", ended(process.member))
     if stop:
         folder = members[0].sweep
         raise Interrupted(
@@ -83,14 +88,17 @@ def _passing_on(running: Sequence[Process]) -> Iterator[list[signal.Signals]]:
 
 
 class Process:
-    """A member in a process of its own, seen from the sweep's. Its lines are printed here behind its label."""
+    """A member in a process of its own, seen from the sweep's. Its lines are printed here behind its label. share: how
+    much of it is done, if asked for."""
 
-    def __init__(self, context: Any, member: Launched, hydra_context: Any, job: Job, threads: int):
-        self.member, self.told = member, False
+    def __init__(self, context: Any, member: Launched, hydra_context: Any, job: Job, threads: int, asked: bool):
+        self.member, self.told, self.share = member, False, 0.0
+        self._said: list[tuple] = []
+        self._listens = self._has_hung_up = False
         pipes = [os.pipe(), os.pipe()]
         writers = [Connection(write, readable=False) for _, write in pipes]
         self._results, theirs = context.Pipe(duplex=False)
-        arguments = (member.config, hydra_context, job.only(member.member), threads, *writers, theirs)
+        arguments = (member.config, hydra_context, job.only(member.member), threads, *writers, theirs, asked)
         self._process = context.Process(target=work, args=arguments)
         self._process.start()
         for end in (*writers, theirs):
@@ -103,15 +111,30 @@ class Process:
             reader.start()
 
     @property
-    def sentinel(self) -> int:
-        return self._process.sentinel
+    def signs(self) -> list[Any]:
+        """What `wait` waits for: its end, or a word of it."""
+        return [self._process.sentinel, *([] if self._has_hung_up else [self._results])]
+
+    def hear(self) -> None:
+        """Take in what it has said."""
+        try:
+            while not self._has_hung_up and self._results.poll():
+                match self._results.recv():
+                    case ("listening",):
+                        self._listens = True
+                    case ("at", share):
+                        self.share = min(share, 0.999)
+                    case word:
+                        self._said.append(word)
+        except EOFError:
+            self._has_hung_up = True
 
     def is_alive(self) -> bool:
         return self._process.is_alive()
 
     def send(self, number: int) -> None:
         """Pass a signal on. A member that does not listen yet has nothing to lose and is ended by any that stops."""
-        self.told, listens = True, self._results.poll()
+        self.told, listens = True, self._listens or (not self._has_hung_up and self._results.poll())
         if self.is_alive() and (listens or number in EXIT_CODES):
             os.kill(self._process.pid, number if listens else signal.SIGKILL)
 
@@ -119,12 +142,9 @@ class Process:
         """After its end: what it returned."""
         for reader in self._readers:
             reader.join(timeout=5)  # not forever: what the member itself started may hold the pipe
-        said: list[tuple] = []
-        with suppress(EOFError):
-            while self._results.poll():
-                said.append(self._results.recv())
+        self.hear()
         self._process.join()
-        self.member.returned = self._returned(said[1:])
+        self.member.returned = self._returned(self._said)
 
     def _returned(self, said: Sequence[tuple]) -> JobReturn:
         returned = JobReturn(overrides=list(self.member.member.overrides), status=JobStatus.FAILED)

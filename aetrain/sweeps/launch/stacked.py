@@ -14,7 +14,7 @@ from hydra.core.utils import JobStatus, run_job
 
 from aetrain import device
 from aetrain.config.schema import Config
-from aetrain.console import OnlyAbout, about
+from aetrain.console import MembersBar, OnlyAbout, about
 from aetrain.data.load import load
 from aetrain.errors import AetrainError, Interrupted
 from aetrain.folder import LAST
@@ -22,7 +22,7 @@ from aetrain.jobs import Job, prepared, reported
 from aetrain.logs import log_file
 from aetrain.sweeps import report
 from aetrain.sweeps.launch.groups import bytes_per_member, free_memory, portions, structure, why_alone
-from aetrain.sweeps.launch.launched import Launched
+from aetrain.sweeps.launch.launched import Launched, ended
 from aetrain.tasks.train import (
     conclude,
     explained,
@@ -43,15 +43,22 @@ log = logging.getLogger(__name__)
 SECONDS_BETWEEN_REPORTS = 20
 
 
-def run_stacked(members: Sequence[Launched], run_one: Callable[[Launched], None], hydra_context: Any,
+def run_stacked(members: Sequence[Launched], run_one: Callable[[Launched, MembersBar], None], hydra_context: Any,
                 job: Job, memory_gb: float | None) -> None:  # fmt: skip
     """Fill in what every member returns: stacks first, then one after another what cannot be stacked."""
     stacks, alone = planned(members, memory_gb)
-    for stack in stacks:
-        log.info("a stack of %d: %s", len(stack), ", ".join(member.label for member in stack))
-        Stacked(stack, hydra_context).run()
-    for member in alone:
-        run_one(member)
+    with MembersBar(len(members)) as bar:
+        for stack in stacks:
+            labels = [member.label for member in stack]
+            log.info("a stack of %d: %s", len(stack), ", ".join(labels))
+            with bar.part(labels):
+                Stacked(stack, hydra_context).run()
+            for member in stack:
+                bar.share(member.label, 1)
+                if bar.is_shown:
+                    log.info("%s", ended(member))
+        for member in alone:
+            run_one(member, bar)
 
 
 def planned(members: Sequence[Launched], memory_gb: float | None) -> tuple[list[list[Launched]], list[Launched]]:

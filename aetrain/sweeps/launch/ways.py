@@ -16,10 +16,11 @@ from omegaconf import DictConfig, open_dict
 
 from aetrain.compose import given_keys, typed_out
 from aetrain.config.words import suggest
+from aetrain.console import MembersBar
 from aetrain.device import cpu_quota
 from aetrain.errors import AetrainError, UserError
 from aetrain.jobs import Job, without_hydras
-from aetrain.sweeps.launch.launched import Launched
+from aetrain.sweeps.launch.launched import Launched, ended
 from aetrain.sweeps.members import LAUNCH
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Sweep:
         launched = [self._launched(list(overrides), number) for number, overrides in enumerate(job_overrides, first)]
         first_of: dict[str, Launched] = {}  # a search may choose the same twice
         members = [one for one in launched if one.member and first_of.setdefault(one.member.folder, one) is one]
+        log.info("%s", self.config.hydra.sweep.dir)
         mode = self._mode(members)
         if mode == "stack":
             from aetrain.sweeps.launch.stacked import run_stacked
@@ -62,25 +64,31 @@ class Sweep:
 
             run_in_processes(members, self.context, self.job, self._workers(members))
         else:
-            log.info("%d members, one after another", len(members))
-            for member in members:
-                self.run_one(member)
+            log.info("%d runs, one after another", len(members))
+            with MembersBar(len(members)) as bar:
+                for member in members:
+                    self.run_one(member, bar)
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         for one in launched:
             one.returned = one.returned or first_of[one.member.folder].returned
         return [_without_hydras_words(one.returned) for one in launched]
 
-    def run_one(self, launched: Launched) -> None:
+    def run_one(self, launched: Launched, bar: MembersBar) -> None:
         """In this process, as Hydra's own launcher does."""
-        log.info("%s", launched.label)
-        launched.returned = run_job(
-            task_function=self.job,
-            config=launched.config,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-            hydra_context=self.context,
-        )
+        if not bar.is_shown:
+            log.info("%s", launched.label)
+        with bar.part([launched.label]):
+            launched.returned = run_job(
+                task_function=self.job,
+                config=launched.config,
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
+                hydra_context=self.context,
+            )
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        bar.share(launched.label, 1)
+        if bar.is_shown:
+            log.info("%s", ended(launched))
 
     def _launched(self, overrides: list[str], number: int) -> Launched:
         """A member of the job's, or a search's trial, which is composed and taken in here."""

@@ -6,20 +6,23 @@ import os
 import signal
 import threading
 import traceback
+from contextlib import nullcontext
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from hydra.core.utils import run_job, setup_globals
 
+from aetrain.console import told
 from aetrain.errors import AetrainError, Interrupted
 from aetrain.jobs import Job, raise_failure
 
 
 def work(config: Any, hydra_context: Any, job: Job, threads: int, out: Connection, err: Connection,
-         results: Connection) -> None:  # fmt: skip
-    """Run the member as Hydra's own launcher does. Sends ("listening",), then one of ("done", its value), ("failed",
-    message, exit code), ("interrupted", message) and ("bug", message)."""
+         results: Connection, asked: bool) -> None:  # fmt: skip
+    """Run the member as Hydra's own launcher does. Sends ("listening",), where it is asked ("at", share that is done)
+    now and then, and at last one of ("done", its value), ("failed", message, exit code), ("interrupted", message) and
+    ("bug", message)."""
     os.setpgid(0, 0)  # Ctrl-C at the terminal reaches the sweep, which passes it on
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
@@ -32,13 +35,14 @@ def work(config: Any, hydra_context: Any, job: Job, threads: int, out: Connectio
     torch.set_num_threads(threads)
     setup_globals()
     try:
-        returned = run_job(
-            task_function=job,
-            config=config,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-            hydra_context=hydra_context,
-        )
+        with told(lambda share: results.send(("at", share))) if asked else nullcontext():
+            returned = run_job(
+                task_function=job,
+                config=config,
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
+                hydra_context=hydra_context,
+            )
         raise_failure(returned)
         results.send(("done", returned.return_value))
     except AetrainError as error:

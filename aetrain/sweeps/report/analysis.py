@@ -83,7 +83,8 @@ class Sweep:
         name = tag.rpartition("/")[2]
         if name == "recon":
             likelihoods = {m.config.get("model.likelihood", "squared_error") for m in self.members if tag in m.metrics}
-            return "nats" if likelihoods and "squared_error" not in likelihoods else None
+            units = {"squared pixel units" if likelihood == "squared_error" else "nats" for likelihood in likelihoods}
+            return units.pop() if len(units) == 1 else None
         return "nats" if name in IN_NATS else "bits" if name == "bits_per_dim" else None
 
     def objective(self) -> str | None:

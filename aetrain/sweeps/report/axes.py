@@ -33,6 +33,14 @@ class Axis:
         return self.is_numeric and min(self.numbers) > 0 and max(self.numbers) / min(self.numbers) >= 10
 
     @property
+    def linear_below(self) -> float | None:
+        """Where 0 is among positive numbers that span a decade: the smallest of them, up to which a scale is linear
+        and beyond it logarithmic."""
+        positive = [v for v in self.numbers if v > 0]
+        spans = self.is_numeric and min(self.numbers) == 0 and len(positive) > 1 and max(positive) >= 10 * min(positive)
+        return min(positive) if spans else None
+
+    @property
     def name(self) -> str:
         """As the field writes it."""
         last = self.key.rpartition(".")[2]

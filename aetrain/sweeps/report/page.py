@@ -43,10 +43,10 @@ def page(name: str, sweep: Sweep, sections: Sequence[Section], suggestions: Sequ
     body = [
         f"<header><h1>{text(title)}</h1>{_summary(name, sweep)}</header>",
         _failures(sweep.members, sweep.axes),
-        _suggestions(suggestions),
         *(_section(*section) for section in sections),
         _undrawn(sections, sweep.axes),
         _aggregates(sweep),
+        _suggestions(suggestions),
         _members(sweep),
     ]
     css, script = ((ASSETS / file).read_text(encoding="utf-8") for file in ("page.css", "page.js"))

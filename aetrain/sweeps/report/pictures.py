@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -52,7 +52,7 @@ def galleries(sweep: Sweep, axis: Axis) -> list[Gallery]:
     if not lines:
         return []
     line = max(lines, key=lambda line: len(line.points))
-    found = [_reconstructions(sweep, axis, line)]
+    found = [_codes(sweep, axis, line), _reconstructions(sweep, axis, line)]
     if axis.key == "model.beta":
         found.append(_traversals(sweep, axis, line))
     if axis.key == "model.rho":
@@ -89,6 +89,18 @@ def _reconstructions(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
         return None
     caption = f"The same held-out images, reconstructed at every {axis.key}{_where(line, rows)}."
     return Gallery("Reconstructions", caption, tuple(pictures))
+
+
+def _codes(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
+    rows = _shown(sweep, axis, line)
+    found = [(label, opened[0]) for label, member in rows if (opened := _opened(member, "codes"))]
+    if not found:
+        return None
+    caption = (
+        f"Codes of held-out images, coloured by class{_where(line, rows)}; of a VAE, posterior means. Each plane has a "
+        "scale of its own."
+    )
+    return Gallery("Codes", caption, tuple(_picture(label, image) for label, image in found), wide=False)
 
 
 def _traversals(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
@@ -146,6 +158,12 @@ OLD_COLUMNS = {"reconstructions": 8, "traversals": 11, "filters": 8}  # of grids
 
 def open_grid(member: Member, what: str) -> Grid | None:
     """A run's latest grid of a kind; None if there is none that can be read."""
+    found = _opened(member, what)
+    return found and _laid_out(found[0], found[1].get("tiles"), found[1].get("drawn"), OLD_COLUMNS[what])
+
+
+def _opened(member: Member, what: str) -> tuple[Image.Image, Mapping[object, object]] | None:
+    """A run's latest picture of a kind and what its PNG says of it; None if there is none that can be read."""
     folder = member.folder / "grids"
     names = folder.glob(f"{what}_*.png") if is_folder(member.folder) and is_folder(folder) else []
     numbered = [path for path in names if re.fullmatch(rf"{what}_\d{{4,9}}", path.stem)]
@@ -156,19 +174,41 @@ def open_grid(member: Member, what: str) -> Grid | None:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             if image.width * image.height > MOST_PIXELS:
                 return None
-            return _laid_out(image.convert("RGB"), image.info.get("tiles"), OLD_COLUMNS[what])
+            return image.convert("RGB"), image.info
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None  # what PIL raises for damaged files
 
 
-def _laid_out(image: Image.Image, tiles: object, old_columns: int) -> Grid | None:
-    """With the rows and columns that `tiles` says; None where the image cannot have them."""
+def _laid_out(image: Image.Image, tiles: object, drawn: object, old_columns: int) -> Grid | None:
+    """With the rows and columns that `tiles` says; None where the image cannot have them. drawn: "left width height
+    scale", where labels and a caption stand around the tiles and these are enlarged; both are taken away."""
     if found := re.fullmatch(r"(\d{1,4})x(\d{1,4})", tiles) if isinstance(tiles, str) else None:
         rows, columns = int(found[1]), int(found[2])
     else:
         rows, columns = old_columns * (image.height - GAP) // max(1, image.width - GAP), old_columns
+    scale = 1
+    if found := re.fullmatch(r"(\d{1,4}) (\d{1,4}) (\d{1,4}) (\d{1,3})", drawn) if isinstance(drawn, str) else None:
+        left, width, height, scale = map(int, found.groups())
+        if left + width > image.width or height > image.height:
+            return None
+        image = image.crop((left, 0, left + width, height))
     fits = rows > 0 < columns and image.width > (GAP + 1) * columns and image.height > (GAP + 1) * rows
-    return Grid(image, rows, columns) if fits else None
+    return _reduced(Grid(image, rows, columns), scale) if fits else None
+
+
+def _reduced(grid: Grid, scale: int) -> Grid:
+    """A pixel for every square of so many: a page of enlarged grids would be large."""
+    width, height = (grid.image.width - GAP) // grid.columns - GAP, (grid.image.height - GAP) // grid.rows - GAP
+    if not 1 < scale <= min(width, height):
+        return grid
+    small = (width // scale, height // scale)
+    tight = Image.new("RGB", (GAP + grid.columns * (small[0] + GAP), GAP + grid.rows * (small[1] + GAP)), (128,) * 3)
+    for row in range(grid.rows):
+        for column in range(grid.columns):
+            x, y = GAP + column * (width + GAP), GAP + row * (height + GAP)
+            tile = grid.image.crop((x, y, x + width, y + height)).resize(small, Image.Resampling.NEAREST)
+            tight.paste(tile, (GAP + column * (small[0] + GAP), GAP + row * (small[1] + GAP)))
+    return Grid(tight, grid.rows, grid.columns)
 
 
 def _row(grid: Grid, row: int, label: str) -> list[Picture]:

@@ -5,41 +5,26 @@ Dark text on white; the page turns the colours over where the reader's screen is
 
 from __future__ import annotations
 
-import io
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from aetrain.document import printable
 from aetrain.sweeps.report.analysis import Line, Stat, Sweep, pareto
 from aetrain.sweeps.report.axes import Axis
+from aetrain.sweeps.report.canvas import INK, SHORT, Plot, axes, plain, png
+from aetrain.sweeps.report.per_dimension import activations, correlations
 from aetrain.sweeps.report.suggest import bend
 from aetrain.sweeps.report.values import is_number, show
 
 COLOURS = ("#1b5e9e", "#c8553d", "#2f8f6b", "#8a5aa8", "#b8860b", "#5b6770", "#d17b9b", "#4aa3b8")
-INK, FAINT = "#1c1e21", "#c9ccd1"
 MOST_LABELS = 12  # entries of a legend
 MOST_POINTS = 24  # that are labelled, of one plot
 MOST_METRICS = 6  # that are drawn against a key of no special kind
-LONGEST = 60  # characters of a label
-_SHORT = FuncFormatter(lambda v, _: f"{v:.4g}")
-
-
-@dataclass(frozen=True)
-class Plot:
-    """name: of its file, without suffix. caption: one or two sentences. alt: what it shows, for who cannot see it."""
-
-    name: str
-    png: bytes
-    caption: str
-    alt: str
 
 
 def key_plots(sweep: Sweep, axis: Axis) -> list[Plot]:
@@ -54,15 +39,17 @@ def key_plots(sweep: Sweep, axis: Axis) -> list[Plot]:
         if axis.key == "model.beta" and rate in tags and distortion in tags:
             plots.append(rate_distortion(sweep, axis, rate, distortion))
             tags = [tag for tag in tags if tag in (rate, sweep.tag("active_units"))]
+            plots += correlations(sweep, axis)
         elif axis.key == "model.rho" and axis.is_numeric and activation in tags:
             plots.append(against(sweep, axis, activation, identity=True))
+            plots += activations(sweep, axis)
             tags = [tag for tag in tags if tag in (sweep.tag("dead_units"), distortion)]
         return plots + [against(sweep, axis, tag) for tag in tags[:MOST_METRICS]]
 
 
 def rate_distortion(sweep: Sweep, axis: Axis, rate: str, distortion: str) -> Plot:
     """Reconstruction against KL, both in nats: what a beta buys with the bits it spends."""
-    figure, ax = _axes(f"{rate} · rate, nats", f"{distortion} · distortion, nats")
+    figure, ax = axes(f"{rate} · rate, nats", f"{distortion} · distortion, nats")
     lines = [
         (line, [p for p in line.points if rate in p.stats and distortion in p.stats]) for line in sweep.lines(axis)
     ]
@@ -93,14 +80,14 @@ def rate_distortion(sweep: Sweep, axis: Axis, rate: str, distortion: str) -> Plo
         "Each point is one β, its bars one standard deviation over seeds. Filled points are on the Pareto front: no "
         "other has both a lower rate and a lower distortion. The ring marks where a curve bends most."
     )
-    return Plot("rate_distortion", _png(figure), caption, f"{distortion} against {rate} for every value of {axis.key}")
+    return Plot("rate_distortion", png(figure), caption, f"{distortion} against {rate} for every value of {axis.key}")
 
 
 def against(sweep: Sweep, axis: Axis, tag: str, identity: bool = False) -> Plot:
     """One metric against a swept key: a line per setting of the other keys for numbers, points for other values. null
     among numbers has no place on their scale: it is a level across it."""
     unit = sweep.unit(tag)
-    figure, ax = _axes(axis.key, tag + (f", {unit}" if unit else ""))
+    figure, ax = axes(axis.key, tag + (f", {unit}" if unit else ""))
     index, lines = sweep.axis_index(axis), sweep.lines(axis)
     drawn = [s.mean for line in lines for p in line.points if (s := p.stats.get(tag))]
     has_level, alone = False, _are_alone(lines)
@@ -125,6 +112,8 @@ def against(sweep: Sweep, axis: Axis, tag: str, identity: bool = False) -> Plot:
         ax.plot(axis.numbers, axis.numbers, "--", color="#8b9098", lw=1, zorder=1, label="target ρ")
     if axis.is_log:
         ax.set_xscale("log")
+    elif axis.linear_below:
+        ax.set_xscale("symlog", linthresh=axis.linear_below)
     if identity:
         ax.set_yscale("log" if axis.is_log and min(drawn, default=0) > 0 else "linear")
         _tick_values(ax.yaxis, axis)
@@ -143,7 +132,7 @@ def against(sweep: Sweep, axis: Axis, tag: str, identity: bool = False) -> Plot:
     caption += ["× marks values at which no run got done."] * any(not _is_off_scale(axis, v) for v in lost)
     caption += [f"No run with {axis.key}=null got done."] * any(_is_off_scale(axis, v) for v in lost)
     name = _file_name(f"{axis.key}-{tag}".replace("/", "."))
-    return Plot(name, _png(figure), " ".join(caption), f"{tag} against {axis.key}")
+    return Plot(name, png(figure), " ".join(caption), f"{tag} against {axis.key}")
 
 
 def _are_alone(lines: Sequence[Line]) -> bool:
@@ -156,24 +145,6 @@ def _level(ax, stat: Stat, colour) -> None:
     ax.axhline(stat.mean, ls=":", lw=1.4, color=colour, zorder=1)
     if stat.std:
         ax.axhspan(stat.mean - stat.std, stat.mean + stat.std, color=colour, alpha=0.08, lw=0, zorder=0)
-
-
-def _axes(x_label: str, y_label: str):
-    figure = Figure(figsize=(4.6, 3.4), dpi=170, facecolor="white")
-    # Fixed margins: the panels of a page line up, and matplotlib's own layout takes as long as all the drawing.
-    ax = figure.add_axes((0.14, 0.15, 0.83, 0.74), facecolor="white")
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set_color(FAINT)
-    ax.tick_params(colors=INK, labelsize=9, color=FAINT, which="both")
-    ax.grid(True, color="#eceef0", lw=0.8)
-    ax.set_axisbelow(True)
-    for ticked in (ax.xaxis, ax.yaxis):
-        ticked.set_major_formatter(_SHORT)
-    ax.set_xlabel(_plain(x_label), fontsize=9.5, color=INK)
-    ax.set_title(_plain(y_label), fontsize=10.5, color=INK, loc="left", pad=8)
-    return figure, ax
 
 
 def _errors(ax, xs: Sequence[float], ys: Sequence[Stat], colour: str, x_stats: Sequence[Stat] | None = None) -> None:
@@ -208,7 +179,7 @@ def _ticks(ax, axis: Axis) -> None:
     """The swept values themselves as ticks, where they have room."""
     if not axis.is_numeric:
         words = [show(v) for v in axis.values]
-        short = [_plain(word if len(word) <= 16 else f"{word[:15]}…") for word in words]
+        short = [plain(word if len(word) <= 16 else f"{word[:15]}…") for word in words]
         slanted = sum(map(len, short)) > 40
         if slanted:
             ax.set_position((0.14, 0.3, 0.83, 0.59))
@@ -222,11 +193,13 @@ def _ticks(ax, axis: Axis) -> None:
 def _tick_values(ticked, axis: Axis) -> None:
     ticked.set_major_locator(FixedLocator(axis.numbers))
     ticked.set_minor_locator(NullLocator())
-    ticked.set_major_formatter(_SHORT)
+    ticked.set_major_formatter(SHORT)
 
 
 def _have_room(axis: Axis) -> bool:
     """Whether the values lie far enough apart to be written side by side."""
+    if axis.linear_below is not None:
+        return len(axis.numbers) <= 6
     places = [math.log(v) if axis.is_log else v for v in axis.numbers]
     return min(b - a for a, b in pairwise(places)) > 0.12 * (places[-1] - places[0])
 
@@ -238,7 +211,7 @@ def _legend(ax) -> None:
         return
     if (more := len(labels) - MOST_LABELS + 1) > 1:
         handles, labels = handles[:MOST_LABELS], [*labels[: MOST_LABELS - 1], f"… and {more} more"]
-    labels = [_plain(label) for label in labels]
+    labels = [plain(label) for label in labels]
     columns = max(1, min(3, 75 // (8 + max(map(len, labels)))))  # some 75 letters fit side by side
     figure, (left, bottom, width, height) = ax.figure, ax.get_position().bounds
     before = figure.get_figheight()
@@ -256,17 +229,5 @@ def _colours(n: int, times: int | None = None) -> list:
     return list(COLOURS[:n]) if n <= len(COLOURS) else [colormaps["viridis"](0.9 * i / (n - 1)) for i in range(n)]
 
 
-def _plain(text: str) -> str:
-    """Text of a bounded length that matplotlib does not take for a formula."""
-    text = printable(text)
-    return (text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…").replace("$", r"\$")
-
-
 def _file_name(text: str) -> str:
     return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)[:100].lstrip(".") or "plot"
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()

@@ -24,6 +24,7 @@ from aetrain.sweeps.report.values import MISSING, MOST_KEYS, Missing, Value, cle
 LARGEST = 4 << 20  # bytes of a run's file that is read as a whole
 LARGEST_PLAN = 64 << 20  # bytes of sweep.json
 TAIL = 256 << 10  # bytes read from the end of metrics.jsonl
+MOST_PAIRED = 64  # dimensions of a code
 DEEPEST = 16  # levels of nesting of a YAML file
 STATUSES = ("done", "failed", "interrupted")  # what result.json may say
 UNREADABLE = (UserError, OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError, yaml.YAMLError)
@@ -42,6 +43,8 @@ class Member:
     step: int | None = None
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     kl_per_dimension: tuple[float, ...] = ()
+    activation_per_unit: tuple[float, ...] = ()
+    correlation: tuple[tuple[float, ...], ...] = ()  # of the posterior means; square
     seconds: float | None = None
 
     @property
@@ -177,16 +180,25 @@ def _result(folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(result, dict) or result.get("status") not in STATUSES:
         raise ValueError("result.json: not the result of a run")
     reason, latent = result.get("reason"), result.get("latent")
-    per_dimension = latent.get("kl_per_dimension") if isinstance(latent, dict) else None
-    per_dimension = per_dimension[:MOST_KEYS] if isinstance(per_dimension, list) else []
+    latent = latent if isinstance(latent, dict) else {}
+    rows = latent.get("correlation")
+    correlation = tuple(map(_numbers, rows[:MOST_PAIRED])) if isinstance(rows, list) else ()
+    is_square = all(len(row) == len(correlation) for row in correlation)
     return {
         "status": result["status"],
         "reason": clean(reason) if isinstance(reason, str) else known.get("reason"),
         "metrics": _metrics(result.get("metrics"), known.get("config", {})),
-        "kl_per_dimension": tuple(number(v) or 0.0 for v in per_dimension),
+        "kl_per_dimension": _numbers(latent.get("kl_per_dimension")),
+        "activation_per_unit": _numbers(latent.get("activation_per_unit")),
+        "correlation": correlation if is_square else (),
         "step": int(step) if (step := number(result.get("step"))) is not None else None,
         "seconds": number(result.get("seconds")),
     }
+
+
+def _numbers(values: Any) -> tuple[float, ...]:
+    """Of a list, 0 for what is none; nothing of anything else."""
+    return tuple(number(v) or 0.0 for v in values[:MOST_KEYS]) if isinstance(values, list) else ()
 
 
 def _progress(folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from aetrain.sweeps.report.read import Member
 from aetrain.sweeps.report.values import MISSING, Missing, Odd, Value, flatten
 
 GROUPS = ("task", "model", "net", "data", "optimizer", "trainer", "device")
-WHERE_IT_RAN = ("data.root", "device.index", "device.threads")  # and so nothing that a result depends on
+WHERE_IT_RAN = ("data.root", "device.index", "device.threads", "name", "tags")  # no result depends on them
 KEY = re.compile(r"[a-z][a-z0-9_]{0,40}(\.[a-z][a-z0-9_]{0,40}){0,6}")
 OPTION = re.compile(r"[a-z][a-z0-9_]{0,40}")
 PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")  # text that Hydra takes as it is, but for these:
@@ -33,7 +33,7 @@ LONGEST = 500  # characters of a value
 def word(key: str, value: Value | Missing) -> str | None:
     """`key=value` as Hydra reads it, before the shell's own quoting; None for what is not to be written."""
     text = _text(value)
-    ours = KEY.fullmatch(key) and (key == "seed" or key.partition(".")[0] in GROUPS)
+    ours = KEY.fullmatch(key) and (key in ("seed", "init") or key.partition(".")[0] in GROUPS)
     return f"{key}={text}" if ours and text is not None else None
 
 
@@ -76,7 +76,7 @@ def differing(config: Mapping[str, Value]) -> dict[str, Value]:
     options = {group: config[f"{group}.name"] for group in GROUPS if f"{group}.name" in config}
     found = {group: name for group, name in options.items() if group == "model" or name != choices.get(group)}
     for key, value in config.items():
-        if key in WHERE_IT_RAN or key == "seed" or key.endswith(".name"):
+        if key in WHERE_IT_RAN or key == "seed" or key.endswith(".name") or (key == "init" and value is None):
             continue
         # Every schedule has the defaults of the one that is declared.
         known = f"schedule.{key.rpartition('.')[2]}" if ".schedule." in key else key

@@ -70,7 +70,7 @@ def test_units_are_told_where_they_are_known(tmp_path):
         for i, model in enumerate(models):
             member(sweep_folder(tmp_path / name), f"{i}_m", [f"model={model}"], {"test/recon": 1.0, "test/kl": 1.0})
     units = {name: analyse(*find(tmp_path / name)).unit("test/recon") for name in ("vae", "ae", "both")}
-    assert units == {"vae": "nats", "ae": None, "both": None}
+    assert units == {"vae": "nats", "ae": "squared pixel units", "both": None}
     whole = analyse(*find(tmp_path / "vae"))
     assert (whole.unit("test/kl"), whole.unit("val/active_units")) == ("nats", None)
 

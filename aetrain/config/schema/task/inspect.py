@@ -1,0 +1,18 @@
+"""What a model has learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aetrain.config.fields import setting
+from aetrain.config.schema.task.base import OnRun
+
+
+@dataclass
+class Inspect(OnRun):
+    """What a model has learned: its posteriors, dimensions, units, filters, the gap between bound and likelihood, how
+    its code and its reconstructions answer small changes."""
+
+    n: int = setting("whose posteriors are drawn, the first of the split", min=1, max=24, unit="images")
+    images: int = setting("over which dimensions, units and the gap are taken, the first of the split", min=2)
+    nll_samples: int = setting("importance samples per image for the gap between ELBO and log p(x); 0: no gap", min=0)

@@ -1,0 +1,144 @@
+"""task=inspect: what a model has learned. What a model does not have is left out."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+
+from aetrain.evaluation.codes import codes
+from aetrain.evaluation.nll import importance_nll
+from aetrain.evaluation.perturbations import field, robustness, singular_values
+from aetrain.evaluation.terms import evaluate
+from aetrain.models.vae import ACTIVE_VARIANCE
+from aetrain.nets.mlp import MLPEncoder
+from aetrain.noise import mix
+from aetrain.pictures import inspection
+from aetrain.pictures.filters import filters
+from aetrain.pictures.grids import COLUMNS, ROWS, picture, whole_rows
+from aetrain.tasks.work import Work
+
+log = logging.getLogger(__name__)
+
+SIZES = {"small": 0.01, "finite": 0.25}  # of perturbations, standard deviations in grey levels of 1
+WIDE = 0.7  # posterior std, mean over active dimensions, from which on little of the image is in the code
+
+
+def run(work: Work) -> dict[str, float]:
+    work.most = work.task.images
+    found = of_dimensions(work)
+    if work.model.prior is not None:
+        found |= of_posteriors(work) | gap(work)
+    found |= of_changes(work) | of_units(work)
+    _filters(work)
+    _field(work)
+    return found
+
+
+def of_dimensions(work: Work) -> dict[str, float]:
+    """dimensions.png."""
+    model, n = work.model, work.task.images
+    z = codes(model, work.split, n).z.double()
+    kl, spread = None, z.std(0, correction=0)
+    if model.prior is not None:
+        mu, logvar = _posteriors(work, n)
+        kl = model.prior.kl_per_dimension(mu, logvar).mean(0)
+        spread = (mu.var(0, correction=0) + logvar.exp().mean(0)).sqrt()
+    correlation = torch.atleast_2d(torch.corrcoef(z.T)).nan_to_num(0.0)
+    mean = z.mean(0)
+    work.out.file("dimensions.png", inspection.dimensions(
+        None if kl is None else _array(kl), _array(mean), _array(spread), _array(correlation)))  # fmt: skip
+    off = correlation - torch.diag(correlation.diagonal())
+    return {"largest_correlation": float(off.abs().max())}
+
+
+def of_posteriors(work: Work) -> dict[str, float]:
+    """posteriors.png, and whether they are tight: their standard deviation, the mean over images and active
+    dimensions. The prior's is 1."""
+    mu, logvar = _posteriors(work, work.task.images)
+    std = torch.exp(0.5 * logvar)
+    n = min(work.task.n, len(mu))
+    work.out.file("posteriors.png", inspection.posteriors(_array(mu[:n]), _array(std[:n]), work.names(0, n)))
+    active = mu.var(0, correction=0) > ACTIVE_VARIANCE
+    if not active.any():
+        log.info("no dimension is active: every posterior is the prior; try a smaller weight on the KL")
+        return {"active_units": 0.0}
+    width = float(std[:, active].mean())
+    verdict = "tight: the code says much of the image" if width < WIDE else (
+        "wide: little of the image is in the code; a smaller model.beta makes them tighter")  # fmt: skip
+    log.info("posteriors of the %d active dimensions: std %.3g on average (the prior's is 1), %s",
+             int(active.sum()), width, verdict)  # fmt: skip
+    return {"active_units": float(active.sum()), "posterior_std": width}
+
+
+def gap(work: Work) -> dict[str, float]:
+    """log p(x) = ELBO + gap, in nats: of the first images, by importance sampling; the gap is KL(q ‖ the exact
+    posterior), a little less where samples are few."""
+    samples = work.task.nll_samples
+    if not samples:
+        return {}
+    seed = mix(work.run_seed, "gap")
+    with work.counted(work.split, f"images, {samples} samples") as split:
+        nll = importance_nll(work.model, split, samples, seed, most=work.task.images)
+    terms = evaluate(work.model, work.split, work.batch_size, seed, work.precision, most=work.task.images).terms
+    return {"elbo": -terms["nelbo"], "log_likelihood": -nll, "gap": terms["nelbo"] - nll}
+
+
+def of_changes(work: Work) -> dict[str, float]:
+    """singular_values.png, and what small and finite changes of the pixels do to codes and reconstructions."""
+    with work.said("how codes and reconstructions answer changes"):
+        values = singular_values(work.model, work.split)
+        work.out.file("singular_values.png", inspection.spectrum(_array(values)))
+        found = {"largest_singular_value": float(values[0])}
+        for name, size in SIZES.items():
+            changes = robustness(work.model, work.split, size, work.seed, work.task.images)
+            found |= {f"{key}_{name}": value for key, value in changes.items()}
+    return found
+
+
+def of_units(work: Work) -> dict[str, float]:
+    """activations.png, of sparse models with penalty=kl; units.csv, the images that make each unit fire most."""
+    model = work.model
+    if model.config.name != "sparse":
+        return {}
+    z = codes(model, work.split, work.task.images).z
+    rho_hat = z.double().mean(0)
+    top = z.topk(min(5, len(z)), dim=0).indices.T.tolist()  # (D, 5)
+    names = work.names(0, len(z))
+    with work.out.rows(
+        "units.csv", ["unit", "mean_activation", *(f"image_{i}" for i in range(1, len(top[0]) + 1))]
+    ) as rows:
+        for unit, (mean, images) in enumerate(zip(rho_hat.tolist(), top, strict=True)):
+            rows.add([unit, mean, *(names[i] for i in images)])
+    if model.config.penalty != "kl":
+        return {}
+    work.out.file("activations.png", inspection.activations(_array(rho_hat), float(model.rho)))
+    return {"rho": float(model.rho), "mean_activation": float(rho_hat.mean())}
+
+
+def _filters(work: Work) -> None:
+    """filters.png, of encoders whose first layer sees the whole image."""
+    if isinstance(work.model.encoder, MLPEncoder):
+        weight = whole_rows(work.model.encoder.layers[0].weight[: ROWS * COLUMNS].detach())
+        work.out.file("filters.png", picture(filters(weight, work.model.facts.image_shape)))
+
+
+def _field(work: Work) -> None:
+    """field.png, for points of the plane."""
+    if tuple(work.model.facts.image_shape) != (1, 1, 2):
+        return
+    x, _ = work.split.first(work.task.images)
+    points, arrows = field(work.model.reconstruct, 20, x)
+    work.out.file("field.png", inspection.vectors(_array(points), _array(arrows), _array(x.flatten(1))))
+
+
+@torch.no_grad()
+def _posteriors(work: Work, n: int) -> tuple[Tensor, Tensor]:
+    """mu and logvar, (n, D) each."""
+    parts = [work.model.posterior(x, y) for x, y in work.split.chunks(work.batch_size, n)]
+    return tuple(torch.cat(column).double() for column in zip(*parts, strict=True))
+
+
+def _array(x: Tensor):
+    return x.detach().cpu().double().numpy()
