@@ -13,7 +13,6 @@ from itertools import pairwise
 from matplotlib import colormaps
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from aetrain.document import printable
 from aetrain.sweeps.report.analysis import Line, Stat, Sweep, pareto
 from aetrain.sweeps.report.axes import Axis
 from aetrain.sweeps.report.canvas import INK, SHORT, Plot, axes, plain, png
