@@ -28,6 +28,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--kills", type=int, default=0, help="kill so many real runs, over all six models (test_faults.py)"
     )
+    parser.addoption("--all", action="store_true", help="also what is marked `longer`: proofs that take their time")
     parser.addoption("--exports", action="store_true", help="export every model with every network (tests/exporting)")
     parser.addoption("--mutations", type=int, default=30, help="so many hostile folders (test_hostile.py)")
 
@@ -38,11 +39,14 @@ def pytest_configure(config):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests were started with &
 
 
-def pytest_collection_modifyitems(items):
-    if not torch.cuda.is_available():
-        for item in items:
-            if item.get_closest_marker("cuda"):
-                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+    if not config.getoption("--all"):
+        longer = [item for item in items if item.get_closest_marker("longer")]
+        config.hook.pytest_deselected(items=longer)
+        items[:] = [item for item in items if item not in longer]
 
 
 @pytest.fixture(scope="session", autouse=True)
