@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from aetrain.config.schema.data import MNIST
 from aetrain.data import mnist
 from aetrain.data.facts import Facts
 from aetrain.data.split import Split
+from tests.browser import BINARY, DRIVER, Browser
 
 SMALL = ["data.limit=300", "trainer.batch_size=50", "trainer.log_every=2", "trainer.max_steps=6", "device=cpu"]
 
@@ -56,6 +58,23 @@ def environment(tmp_path_factory):
         patch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    if not (BINARY and DRIVER):
+        reason = "no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver)"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with Browser(tmp_path_factory.mktemp("profile")) as browser:
+        browser.open(tmp_path_factory.mktemp("blank"))  # the browser's own first page has loaded and is left
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium):
+    """With empty logs."""
+    chromium.log("browser"), chromium.log("performance")
+    return chromium
 
 
 def compose(*overrides: str):

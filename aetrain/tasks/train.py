@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ import torch
 from aetrain import device, models
 from aetrain.config import stored
 from aetrain.config.rules import total_steps
+from aetrain.config.schema.task import explore
 from aetrain.config.words import suggest
 from aetrain.console import table
 from aetrain.data.load import load
@@ -157,7 +159,10 @@ def tell(training: Training, metrics: dict[str, float]) -> None:
     log.info("%s", table(title, tested))
     if pictures := training.run.pictures():
         log.info("pictures: %s", "  ".join(pictures))
-    log.info("%s", training.run.folder)
+    folder = training.run.folder
+    log.info("%s", folder)
+    if training.config.net.name in explore.NETS:
+        log.info("look at it: aetrain explore run=%s", shlex.quote(str(folder)))
 
 
 def findings(training: Training) -> list[str]:
