@@ -106,7 +106,12 @@ def test_a_stacks_step_stays_on_the_device(model):
     assert all(p.grad is not None for p in params.values())
 
 
-@pytest.mark.parametrize("overrides", [case for case in CASES if "optimizer" not in str(case)], ids=" ".join)
+def marked(case):
+    """Evaluation knows nothing of networks."""
+    return pytest.param(case, marks=[pytest.mark.longer] if case[1:] in (["net=linear"], ["net=conv"]) else [])
+
+
+@pytest.mark.parametrize("overrides", [marked(case) for case in CASES if "optimizer" not in str(case)], ids=" ".join)
 def test_the_host_reads_an_evaluation_once_however_many_images(overrides):
     model, reads = parts(*overrides)[1], []
     for batch_size in (50, 200):
