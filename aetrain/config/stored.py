@@ -78,6 +78,8 @@ def modern(tree: Any) -> dict[str, Any]:
         raise ValueError("it is not the configuration of a run")
     tree = {"net": {}} | renamed(tree)
     tree = OF_THE_WHOLE | tree | {group: values | tree[group] for group, values in ADDED.items()}
+    if tree["net"].get("name") == "conv":
+        tree["net"] = {"hidden": [], "kernel": 4, "stride": 2, "norm": "none"} | tree["net"]
     if tree["model"].get("name") == "beta_vae" and isinstance(tree["model"].get("schedule"), dict):
         schedules = {"recon_weight": dataclasses.asdict(Schedule())} | tree["model"]["schedule"]
         tree["model"] = {"recon_weight": 1.0} | tree["model"] | {"schedule": schedules}

@@ -111,11 +111,17 @@ def _loaded(group: str, point: EntryPoint) -> type:
 
 MODELS = Table(
     "models",
-    {"ae": AE, "dae": DAE, "sparse": Sparse, "contractive": Contractive, "vae": VAE, "beta_vae": BetaVAE, "iwae": IWAE},
+    {"ae": AE, "dae": DAE, "sparse": Sparse, "contractive": Contractive,
+     "vae": VAE, "beta_vae": BetaVAE, "iwae": IWAE},
     "aetrain.models",
     "model",
+)  # fmt: skip
+NETS = Table(
+    "nets",
+    {"linear": net.Linear, "mlp": net.MLP, "conv": net.Conv, "residual": net.Residual, "burgess": net.Burgess},
+    "aetrain.nets",
+    "net",
 )
-NETS = Table("nets", {"linear": net.Linear, "mlp": net.MLP, "conv": net.Conv}, "aetrain.nets", "net")
 SETS = Table(
     "data",
     {"mnist": data.MNIST, "folder": data.Folder, "array": data.Array, "parquet": data.Parquet,
