@@ -55,6 +55,11 @@ def check_run(config: Config) -> None:
         )
     config.net.check(known.image_shape)
     config.model.check(config.net)
+    if config.model.needs_labels and not known.n_classes:
+        raise UserError(
+            f"model={config.model.name}: is given the class of every image, and data={config.data.name} has no labels "
+            "here; choose data that have, or model=vae"
+        )
     if config.trainer.patience is not None and not has_val(config.data):
         raise UserError(
             f"trainer.patience={config.trainer.patience}: early stopping needs validation images; "
@@ -88,6 +93,8 @@ def check_objective(config: Config) -> None:
     if task.name == "linear":
         check_linear(config)
     if task.name == "classify":
+        if model.needs_labels:
+            raise UserError(f"task=classify: model={model.name} is given the class that is to be found; use model=vae")
         if len(task.layers) > 1 and not config.net.is_dense:
             raise UserError(
                 f"net={config.net.name}: task=classify stacks layers on codes, which are no images; use linear or mlp"

@@ -18,6 +18,7 @@ from aetrain.config.schema.device import Device
 from aetrain.config.schema.model.ae import AE
 from aetrain.config.schema.model.beta_vae import BetaVAE
 from aetrain.config.schema.model.contractive import Contractive
+from aetrain.config.schema.model.cvae import CVAE
 from aetrain.config.schema.model.dae import DAE
 from aetrain.config.schema.model.iwae import IWAE
 from aetrain.config.schema.model.sparse import Sparse
@@ -112,7 +113,7 @@ def _loaded(group: str, point: EntryPoint) -> type:
 MODELS = Table(
     "models",
     {"ae": AE, "dae": DAE, "sparse": Sparse, "contractive": Contractive,
-     "vae": VAE, "beta_vae": BetaVAE, "iwae": IWAE},
+     "vae": VAE, "beta_vae": BetaVAE, "iwae": IWAE, "cvae": CVAE},
     "aetrain.models",
     "model",
 )  # fmt: skip

@@ -81,6 +81,11 @@ def started(config, folder: Path, overrides: list[str], splits: Splits, where: t
             state: dict[str, Any] | None, stacked: bool = False) -> Iterator[Training]:  # fmt: skip
     """A training that is ready to make its next step, with its folder open and locked until the end of the block."""
     began = time.monotonic()
+    if config.model.needs_labels and (n := splits.unlabelled):
+        raise UserError(
+            f"model={config.model.name}: is given the class of every image, and {n:,} of data={config.data.name} have "
+            "none; label them, or give model=vae"
+        )
     if state:
         overrides = [*state["overrides"], *(o for o in overrides if o not in state["overrides"])]
     torch.manual_seed(config.seed)

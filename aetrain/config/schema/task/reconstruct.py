@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Optional
 
 from aetrain.config.fields import setting
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.classes import OfClasses
 
 
 @dataclass
-class Reconstruct(OnRun):
+class Reconstruct(OfClasses):
     """Images beside their reconstructions, with the error of each."""
 
     n: Optional[int] = setting("the first so many images; null: all", min=1, unit="images")

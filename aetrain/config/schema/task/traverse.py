@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Optional
 
 from aetrain.config.fields import setting
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.classes import OfClasses
 
 
 @dataclass
-class Traverse(OnRun):
+class Traverse(OfClasses):
     """What each dimension of the code stands for: one image, its dimensions moved one by one."""
 
     of: str = setting("the image, by its number in the split or its file")
