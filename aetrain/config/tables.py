@@ -16,6 +16,7 @@ from aetrain.config.packages import offers, package_of
 from aetrain.config.schema import data, net, optimizer
 from aetrain.config.schema.device import Device
 from aetrain.config.schema.model.ae import AE
+from aetrain.config.schema.model.beta_tcvae import BetaTCVAE
 from aetrain.config.schema.model.beta_vae import BetaVAE
 from aetrain.config.schema.model.contractive import Contractive
 from aetrain.config.schema.model.cvae import CVAE
@@ -113,7 +114,7 @@ def _loaded(group: str, point: EntryPoint) -> type:
 MODELS = Table(
     "models",
     {"ae": AE, "dae": DAE, "sparse": Sparse, "contractive": Contractive,
-     "vae": VAE, "beta_vae": BetaVAE, "iwae": IWAE, "cvae": CVAE},
+     "vae": VAE, "beta_vae": BetaVAE, "iwae": IWAE, "cvae": CVAE, "beta_tcvae": BetaTCVAE},
     "aetrain.models",
     "model",
 )  # fmt: skip
