@@ -79,6 +79,7 @@ def test_other_images_have_the_labels_of_training(run, tmp_path):
         ("anomaly", [], "what is unlike its training images has none of theirs"),
         ("export", [], "the files take an image or a code alone"),
         ("manifold", [], "decodes a code otherwise for each"),
+        ("explore", [], "the page asks for none"),
         ("sample", ["classes=[13]"], "there is no class '13'"),
         ("evaluate", ["data=patches"], "have none; label them"),
         ("sample", ["around=photo.png"], "which a file does not say"),
@@ -88,9 +89,7 @@ def test_what_needs_no_class_is_refused_in_a_line(run, task, words, told, tmp_pa
     monkeypatch.chdir(tmp_path)
     Image.new("L", (28, 28)).save("photo.png")
     with pytest.raises(UserError, match=told) as caught:
-        package.do(task, run, *words) if task in ("anomaly", "export", "manifold") else getattr(package, task)(
-            run, *words
-        )
+        getattr(package, task)(run, *words)
     assert "\n" not in str(caught.value)
 
 
