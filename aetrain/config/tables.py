@@ -15,6 +15,7 @@ from importlib.metadata import EntryPoint
 from aetrain.config.packages import offers, package_of
 from aetrain.config.schema import data, net, optimizer
 from aetrain.config.schema.device import Device
+from aetrain.config.schema.logger import MLflow, TensorBoard, WandB
 from aetrain.config.schema.model.ae import AE
 from aetrain.config.schema.model.beta_vae import BetaVAE
 from aetrain.config.schema.model.contractive import Contractive
@@ -150,6 +151,7 @@ TASKS: dict[str, type] = {
     "export": Export,
 }
 ON_RUNS: dict[str, type[OnRun]] = {name: cls for name, cls in TASKS.items() if issubclass(cls, OnRun)}
+LOGGERS = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WandB}
 DEVICES = dict.fromkeys(("auto", "cpu", "cuda", "mps"), Device)
 
 # Group -> option -> dataclass. `trainer` has no name: its one dataclass is the group's.
@@ -159,6 +161,7 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "data": SETS,
     "device": DEVICES,
     "optimizer": OPTIMIZERS,
+    "logger": LOGGERS,
     "task": TASKS,
 }
 TRAINER = Trainer

@@ -12,13 +12,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from aetrain import locks
 from aetrain.config import stored
 from aetrain.config.schema import Config
+from aetrain.config.schema.logger import Logger
 from aetrain.config.tree import identity, plain
 from aetrain.errors import UserError
 from aetrain.files import write_json
@@ -43,6 +44,10 @@ class Member:
         """Of `<n>_<overrides>`; -1 for a folder of another form."""
         found = re.match(r"(\d{1,9})_", self.folder)
         return int(found[1]) if found else -1
+
+    def logged_to(self, logger: Logger) -> Member:
+        """The same with the logger that the user asks for: what is stored says nothing of one."""
+        return replace(self, config=replace(self.config, logger=logger))
 
 
 @dataclass(frozen=True)

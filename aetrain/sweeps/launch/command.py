@@ -79,7 +79,10 @@ def _planned(config: DictConfig, context: HydraContext, job: Job, every: Sequenc
         typed_words = without_hydras(overrides)
         tree = check(composed, typed_words)
         check_metric(tree, job.swept)
-        member = known.find(tree) or next((m for m in job.members.values() if m.config == tree), None)
+        there = known.find(tree)
+        member = (
+            there.logged_to(tree.logger) if there else next((m for m in job.members.values() if m.config == tree), None)
+        )
         if member is None:
             folder = _folder(composed, number, overrides, job.swept)
             if folder in job.members or folder in {m.folder for m in known.members}:
