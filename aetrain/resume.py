@@ -56,7 +56,7 @@ def arguments(overrides: Sequence[str]) -> Resumed | None:
     if members.is_sweep(folder):
         sweep = _logged(members.read(folder), logger)
         if not sweep.members:
-            raise UserError(f"resume={folder}: no member of this sweep has begun; give its command again")
+            raise UserError(f"resume={folder}: no run of this sweep has begun; give its command again")
         for member in sweep.members:
             check_typed(member.config)
         return Resumed(folder, further, sweep=sweep, launch=_launch(folder, sweep, further))

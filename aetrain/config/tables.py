@@ -103,9 +103,9 @@ def _loaded(group: str, point: EntryPoint) -> type:
         cls = point.load()
     except (Exception, SystemExit) as error:  # which package it is, is what a person must know
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserError(f"{told}, which cannot be loaded ({reason}); mend or uninstall it") from error
+        raise UserError(f"{told}, which cannot be loaded ({reason}); fix or uninstall it") from error
     if not dataclasses.is_dataclass(cls) or not isinstance(cls, type):
-        raise UserError(f"{told}, whose {point.value} is no dataclass; mend or uninstall it")
+        raise UserError(f"{told}, whose {point.value} is no dataclass; fix or uninstall it")
     return cls
 
 

@@ -67,7 +67,7 @@ class Background:
         except Exception as error:  # whatever a service's client raises: none of it is worth a run
             if not self._is_given_up:
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-                log.warning("warning: %s has failed, the run goes on without it (%s)", self._name, reason)
+                log.warning("warning: %s has failed, the run continues without it (%s)", self._name, reason)
         finally:
             self._is_over.set()
             while self._calls.get() is not None:  # what is no longer wanted takes no memory

@@ -90,7 +90,7 @@ def read(folder: Path) -> Sweep:
             raise ValueError("it is not of a format that this version of aetrain reads")
         members = tuple(_member(entry, path) for entry in content["members"])
         if len({member.folder for member in members}) != len(members):
-            raise ValueError("two members share a folder")
+            raise ValueError("two runs share a folder")
         return Sweep(members, _launch(content.get("launch")))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: refused, {error}") from error
@@ -99,7 +99,7 @@ def read(folder: Path) -> Sweep:
 def _member(entry: Any, path: Path) -> Member:
     folder, overrides = entry["folder"], entry.get("overrides", [])
     if not isinstance(overrides, list) or not all(isinstance(word, str) for word in overrides):
-        raise ValueError("a member's overrides are not words")
+        raise ValueError("a run's overrides are not words")
     check_name(folder)
     return Member(folder, stored.build(entry["config"], str(path)), tuple(overrides))
 

@@ -185,7 +185,7 @@ def test_a_service_that_is_away_costs_one_line(aetrain):
     pytest.importorskip("mlflow")
     code, out, err = aetrain(*SMALL, "logger=mlflow", "logger.tracking_uri=http://127.0.0.1:9", "hydra.run.dir=run")
     assert code == 0, err
-    assert (out + err).count("mlflow has failed, the run goes on without it") == 1 and "Retrying" not in out + err
+    assert (out + err).count("mlflow has failed, the run continues without it") == 1 and "Retrying" not in out + err
     assert json.loads((aetrain.folder / "run" / "result.json").read_text())["status"] == "done"
 
 
