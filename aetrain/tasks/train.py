@@ -224,8 +224,8 @@ def is_done_for_good(config, folder: Path) -> bool:
     more_patience = stopped_early and (patience is None or patience > (before.trainer.patience or 0))
     if more_steps or more_patience:
         raise UserError(
-            f"{folder}: has finished, and cannot continue without its checkpoints/last.pt, which is gone; start a new run, "
-            "or leave out what would make it longer"
+            f"{folder}: has finished, and cannot continue without its checkpoints/last.pt, which is gone; start a new "
+            "run, or leave out what would make it longer"
         )
     return True
 
