@@ -1,14 +1,17 @@
-# make train · make test · make lint · make bench · make gpu. Everything runs from .venv, which is made on first use.
+# make train · make test · make test-all · make lint · make bench · make gpu. Everything runs from .venv, which is made on first use.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: train test test-faults lint bench gpu clean
+.PHONY: train test test-all test-faults lint bench gpu clean
 train: $(VENV)/.installed          ## train the default model on MNIST; ARGS="model=beta_vae model.beta=4" changes it
 	$(BIN)/aetrain $(ARGS)
 
 test: $(VENV)/.installed           ## the test suite; ARGS="-k mnist" selects
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-all: $(VENV)/.installed       ## and what takes longer: every choice of every key, every export
+	$(BIN)/python -m pytest -n 2 --all --exports $(ARGS)
 
 test-faults: $(VENV)/.installed    ## 35 SIGKILLs over all models, 300 hostile folders
 	$(BIN)/python -m pytest -s --kills=30 --mutations=300 tests/test_faults.py tests/test_hostile.py tests/sweeps/report/test_mutations.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from aetrain.config.schema.data import MNIST
 from aetrain.data import mnist
 from aetrain.data.facts import Facts
 from aetrain.data.split import Split
+from tests.browser import BINARY, DRIVER, Browser
 
 SMALL = ["data.limit=300", "trainer.batch_size=50", "trainer.log_every=2", "trainer.max_steps=6", "device=cpu"]
 
@@ -28,6 +30,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--kills", type=int, default=0, help="kill so many real runs, over all six models (test_faults.py)"
     )
+    parser.addoption("--all", action="store_true", help="also what is marked `longer`: proofs that take their time")
     parser.addoption("--exports", action="store_true", help="export every model with every network (tests/exporting)")
     parser.addoption("--mutations", type=int, default=30, help="so many hostile folders (test_hostile.py)")
 
@@ -38,11 +41,14 @@ def pytest_configure(config):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests were started with &
 
 
-def pytest_collection_modifyitems(items):
-    if not torch.cuda.is_available():
-        for item in items:
-            if item.get_closest_marker("cuda"):
-                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+    if not config.getoption("--all"):
+        longer = [item for item in items if item.get_closest_marker("longer")]
+        config.hook.pytest_deselected(items=longer)
+        items[:] = [item for item in items if item not in longer]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,6 +58,23 @@ def environment(tmp_path_factory):
         patch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    if not (BINARY and DRIVER):
+        reason = "no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver)"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with Browser(tmp_path_factory.mktemp("profile")) as browser:
+        browser.open(tmp_path_factory.mktemp("blank"))  # the browser's own first page has loaded and is left
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium):
+    """With empty logs."""
+    chromium.log("browser"), chromium.log("performance")
+    return chromium
 
 
 def compose(*overrides: str):

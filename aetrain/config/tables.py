@@ -29,6 +29,7 @@ from aetrain.config.schema.task.classify import ClassifyTask
 from aetrain.config.schema.task.denoise import Denoise
 from aetrain.config.schema.task.embed import Embed
 from aetrain.config.schema.task.evaluate import Evaluate
+from aetrain.config.schema.task.explore import Explore
 from aetrain.config.schema.task.export import Export
 from aetrain.config.schema.task.inpaint import Inpaint
 from aetrain.config.schema.task.inspect import Inspect
@@ -149,6 +150,7 @@ TASKS: dict[str, type] = {
     "inpaint": Inpaint,
     "anomaly": Anomaly,
     "export": Export,
+    "explore": Explore,
 }
 ON_RUNS: dict[str, type[OnRun]] = {name: cls for name, cls in TASKS.items() if issubclass(cls, OnRun)}
 LOGGERS = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WandB}

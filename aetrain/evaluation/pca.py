@@ -14,6 +14,8 @@ from aetrain.data.split import Split
 from aetrain.evaluation.decompose import eigh
 from aetrain.models import Autoencoder
 
+EXACT_UP_TO = 2000  # pixels; the time for more grows with their cube
+
 
 @dataclass(frozen=True)
 class PCA:
@@ -61,6 +63,27 @@ class PCA:
         kept = self.vectors[:, : decoder.shape[1]]
         sine = torch.linalg.matrix_norm(basis - kept @ (kept.T @ basis), ord=2)
         return math.degrees(math.asin(min(1.0, float(sine))))
+
+
+def principal(train: Split, k: int, most: int = 10_000) -> tuple[Tensor, Tensor]:
+    """Mean image and leading eigenvectors of the first `most` images: (P,) and (P, k), float64. Of more than
+    EXACT_UP_TO pixels approximately, from a fixed seed (Halko et al. 2011)."""
+    pixels = math.prod(train.image_shape)
+    if pixels <= EXACT_UP_TO:
+        found = PCA.of(train, most)
+        return found.mean, found.vectors[:, :k]
+    x = torch.cat([part.flatten(1) for part, _ in train.chunks(1000, most)])
+    with torch.random.fork_rng([train.device] if train.device.type == "cuda" else []):
+        torch.manual_seed(0)
+        vectors = torch.pca_lowrank(x, q=min(k + 10, *x.shape), niter=4)[2]
+    return x.double().mean(0), vectors[:, :k].double()
+
+
+def projected(x: Tensor, mean: Tensor, vectors: Tensor) -> Tensor:
+    """What is left of images behind a code of k principal components: (B, C, H, W) -> the same. mean: (P,), vectors:
+    (P, k)."""
+    code = (x.double().flatten(1) - mean) @ vectors
+    return (mean + code @ vectors.T).view_as(x).to(x)
 
 
 def gaussian_log_likelihood(model: Autoencoder, sigma: float, data: PCA) -> float:

@@ -91,3 +91,14 @@ def vectors(points: NDArray, arrows: NDArray, data: NDArray) -> bytes:
     ax.quiver(*points.T, *arrows.T, color=BLUE, angles="xy", scale_units="xy", scale=1, width=0.003)
     ax.set(title="reconstruction − point", aspect="equal", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     return drawn_png(figure)
+
+
+def lines(data: NDArray, model: NDArray, pca: NDArray) -> bytes:
+    """Points of the plane, where a model takes them, and where PCA with as many numbers does. (N, 2) each."""
+    figure, ax = figure_of(6.5, 6)
+    ax.plot(*data.T, "o", markersize=2, color=GREY, alpha=0.6, label="points")
+    ax.plot(*pca.T, "o", markersize=2, color=RED, label="PCA")
+    ax.plot(*model.T, "o", markersize=2, color=BLUE, label="model")
+    ax.set(title="reconstructions", aspect="equal", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    ax.legend(frameon=False, markerscale=3)
+    return drawn_png(figure)

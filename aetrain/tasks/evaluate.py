@@ -12,8 +12,8 @@ from aetrain.evaluation.nll import importance_nll
 from aetrain.evaluation.probes import probes
 from aetrain.evaluation.quality import has_ssim, psnr, ssim
 from aetrain.evaluation.response import hoyer, jacobian_norm
-from aetrain.evaluation.terms import evaluate
 from aetrain.noise import mix
+from aetrain.tasks.terms import terms
 from aetrain.tasks.work import Work
 
 log = logging.getLogger(__name__)
@@ -35,14 +35,6 @@ def run(work: Work) -> dict[str, float]:
         work.main = tuple(name for name in MAIN if name in found)
     work.main = tuple(f"{work.split_name}/{name}" for name in work.main)
     return {f"{work.split_name}/{name}": value for name, value in found.items()}
-
-
-def terms(work: Work) -> dict[str, float]:
-    """With the noise of the training's own evaluation: on the same images, the numbers of result.json."""
-    seed = mix(work.run_seed, "evaluation", work.split_name)
-    with work.counted(work.split, "images") as split:
-        found = evaluate(work.model, split, work.batch_size, seed, work.precision)
-    return found.terms | {name: float(value) for name, value in found.diagnostics.items() if value.ndim == 0}
 
 
 def nll(work: Work) -> dict[str, float]:

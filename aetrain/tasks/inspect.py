@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import logging
+import math
 
 import torch
 from torch import Tensor
 
+from aetrain.console import CountBar
 from aetrain.evaluation.codes import codes
-from aetrain.evaluation.nll import importance_nll
+from aetrain.evaluation.exact import exact, fits
+from aetrain.evaluation.nll import importance_nll, log_importance_mean
+from aetrain.evaluation.pca import principal, projected
 from aetrain.evaluation.perturbations import field, robustness, singular_values
-from aetrain.evaluation.terms import evaluate
+from aetrain.evaluation.terms import evaluate, evaluating, split_statistics
+from aetrain.losses import squared_error
+from aetrain.models import Autoencoder
 from aetrain.models.vae import ACTIVE_VARIANCE
 from aetrain.nets.mlp import MLPEncoder
 from aetrain.noise import mix
 from aetrain.pictures import inspection
+from aetrain.pictures.exact import exact_posteriors
 from aetrain.pictures.filters import filters
-from aetrain.pictures.grids import COLUMNS, ROWS, picture, whole_rows
+from aetrain.pictures.grids import COLUMNS, ROWS, beside, labelled, picture, whole_rows
 from aetrain.tasks.work import Work
 
 log = logging.getLogger(__name__)
@@ -29,8 +36,8 @@ def run(work: Work) -> dict[str, float]:
     work.most = work.task.images
     found = of_dimensions(work)
     if work.model.prior is not None:
-        found |= of_posteriors(work) | gap(work)
-    found |= of_changes(work) | of_units(work)
+        found |= of_posteriors(work) | gap(work) | on_a_grid(work)
+    found |= of_changes(work) | of_units(work) | beside_pca(work)
     _filters(work)
     _field(work)
     return found
@@ -85,6 +92,64 @@ def gap(work: Work) -> dict[str, float]:
     return {"elbo": -terms["nelbo"], "log_likelihood": -nll, "gap": terms["nelbo"] - nll}
 
 
+def on_a_grid(work: Work) -> dict[str, float]:
+    """exact_posteriors.png and .csv, of codes of one or two dimensions: p(z | x) of the first images by sums over a
+    grid, beside q(z | x), and the exact log p(x) = ELBO + gap in nats, means over these images. sampled_log_likelihood:
+    of the same images, by importance sampling."""
+    model, n = work.model, min(work.task.n, len(work.split))
+    if not fits(model):
+        return {}
+    seed, samples = mix(work.run_seed, "grid"), work.task.nll_samples
+    of_split = split_statistics(model, work.split, work.batch_size, seed, work.task.images)
+    with evaluating(model), model.split_statistics(of_split), torch.no_grad():
+        with CountBar(n, "images, exact posterior") as bar:
+            found = []
+            for x, y in work.split.chunks(1, n):
+                found.append(exact(model, x, y, work.batch_size))
+                bar.advance(1)
+        sampled: list[float | None] = [None] * n
+        if samples:
+            with model.noise.fixed(seed):
+                sampled = log_importance_mean(model, *work.split.first(n), samples).tolist()
+    header = ["image", "log_likelihood", "elbo", "gap", "sampled_log_likelihood", "grid_error"]
+    with work.out.rows("exact_posteriors.csv", header) as rows:
+        for name, one, draw in zip(work.names(0, n), found, sampled, strict=True):
+            rows.add([name, one.log_likelihood, one.elbo, one.gap, draw, one.error])
+    mu, logvar = (_array(part) for part in _posteriors(work, n))
+    work.out.file("exact_posteriors.png", exact_posteriors(found, mu, logvar, work.names(0, n)))
+    means = {"exact_log_likelihood": [one.log_likelihood for one in found], "exact_elbo": [one.elbo for one in found],
+             "exact_gap": [one.gap for one in found]}  # fmt: skip
+    if samples:
+        means["sampled_log_likelihood"] = sampled
+    return {name: sum(values) / n for name, values in means.items()}
+
+
+@torch.no_grad()
+def beside_pca(work: Work) -> dict[str, float]:
+    """pca.png, of networks with at most one hidden layer, and of points of the plane: reconstructions of the first
+    images beside PCA's from as many numbers, fitted to the training images. The squared errors are means over images,
+    per image."""
+    model, train = work.model, work.around.train
+    points, pixels = is_plane(model), math.prod(model.facts.image_shape)
+    shallow = isinstance(model.encoder, MLPEncoder) and len(model.encoder.layers) <= 2
+    if not (shallow or points) or len(model.code_shape) > 1 or model.code_shape[0] >= pixels or not len(train):
+        return {}
+    with work.said("PCA of the training images"):
+        basis = principal(train, model.code_shape[0])
+    n, errors, shown = 0, torch.zeros(2, dtype=torch.float64), []
+    for x, y in work.split.chunks(work.batch_size, work.task.images):
+        parts = [x, model.reconstruct(x, y).to(x), projected(x, *basis)]
+        errors += torch.stack([squared_error(x, part).double().sum() for part in parts[1:]]).cpu()
+        shown, n = shown or parts, n + len(x)
+    if points:
+        drawn = inspection.lines(*(_array(part.flatten(1)) for part in shown))
+    else:
+        drawn = labelled("pca", beside([part[:COLUMNS] for part in shown], COLUMNS), "", ["original", "model", "PCA"])
+    work.out.file("pca.png", drawn if points else drawn.png)
+    ours, theirs = (errors / n).tolist()
+    return {"squared_error": ours, "pca_squared_error": theirs}
+
+
 def of_changes(work: Work) -> dict[str, float]:
     """singular_values.png, and what small and finite changes of the pixels do to codes and reconstructions."""
     with work.said("how codes and reconstructions answer changes"):
@@ -126,11 +191,16 @@ def _filters(work: Work) -> None:
 
 def _field(work: Work) -> None:
     """field.png, for points of the plane."""
-    if tuple(work.model.facts.image_shape) != (1, 1, 2):
+    if not is_plane(work.model):
         return
     x, _ = work.split.first(work.task.images)
     points, arrows = field(work.model.reconstruct, 20, x)
     work.out.file("field.png", inspection.vectors(_array(points), _array(arrows), _array(x.flatten(1))))
+
+
+def is_plane(model: Autoencoder) -> bool:
+    """Whether its images are points of the plane."""
+    return tuple(model.facts.image_shape) == (1, 1, 2)
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import shlex
 import textwrap
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import torch
 from aetrain import device, models
 from aetrain.config import stored
 from aetrain.config.rules import total_steps
+from aetrain.config.schema.task import explore
 from aetrain.config.words import suggest
 from aetrain.console import table
 from aetrain.data.load import load
@@ -159,7 +161,10 @@ def tell(training: Training, metrics: dict[str, float]) -> None:
     if pictures := training.run.pictures():
         log.info("%s", textwrap.fill(f"pictures: {'  '.join(pictures)}", 80, subsequent_indent="  ",
                                      break_long_words=False, break_on_hyphens=False))  # fmt: skip
-    log.info("%s", training.run.folder)
+    folder = training.run.folder
+    log.info("%s", folder)
+    if training.config.net.name in explore.NETS:
+        log.info("look at it: aetrain explore run=%s", shlex.quote(str(folder)))
 
 
 def findings(training: Training) -> list[str]:

@@ -15,7 +15,21 @@ def test_a_bound_and_its_gap_are_the_likelihood(trained, tmp_path):
     assert m["elbo"] + m["gap"] == pytest.approx(m["log_likelihood"]) and m["gap"] > 0
     assert {path.name for path in found.folder.iterdir()} == {
         "inspect.json", "posteriors.png", "dimensions.png", "singular_values.png", "filters.png",
+        "pca.png",
     }  # fmt: skip
+
+
+def test_a_grid_holds_against_importance_samples(tmp_path):
+    """After a few steps, when q is close to the posterior: both are wide."""
+    run = package.train(package.config(*TINY, "model=vae", "model.latent_dim=2"), tmp_path / "run").folder
+    found = package.inspect(run, "images=4", "n=4", "nll_samples=2000")
+    m = found.metrics
+    assert m["exact_log_likelihood"] == pytest.approx(m["sampled_log_likelihood"], abs=0.05)
+    assert m["exact_log_likelihood"] == pytest.approx(m["log_likelihood"], abs=0.05)
+    assert m["exact_gap"] == pytest.approx(m["exact_log_likelihood"] - m["exact_elbo"]) and m["exact_gap"] > 0
+    rows = list(csv.DictReader((found.folder / "exact_posteriors.csv").read_text().splitlines()))
+    assert [row["image"] for row in rows] == ["0", "1", "2", "3"] and all(float(r["grid_error"]) < 1e-3 for r in rows)
+    assert sum(float(row["gap"]) for row in rows) / 4 == pytest.approx(m["exact_gap"])
 
 
 def test_tight_and_wide_posteriors_are_told_apart(trained, tmp_path, caplog):
@@ -45,6 +59,7 @@ def test_units_of_a_sparse_model_and_the_field_of_points(tmp_path):
     assert len(rows) == 3 and (found.folder / "activations.png").exists()
     mean = sum(float(row["mean_activation"]) for row in rows) / 3
     assert mean == pytest.approx(found.metrics["mean_activation"])
-    points = package.config(*TINY, "model=dae", "data=moons", "model.corruption=gaussian")
-    folder = package.inspect(package.train(points, tmp_path / "moons").folder, "images=100").folder
-    assert (folder / "field.png").exists()
+    points = package.config(*TINY, "model=dae", "data=moons", "model.corruption=gaussian", "model.latent_dim=1")
+    found = package.inspect(package.train(points, tmp_path / "moons").folder, "images=100")
+    assert (found.folder / "field.png").exists() and (found.folder / "pca.png").exists()
+    assert found.metrics["pca_squared_error"] > 0

@@ -6,22 +6,21 @@ Whatever comes from a run's files passes through `text`.
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
 from aetrain.console import number
+from aetrain.document import document, text
 from aetrain.sweeps.report.analysis import Stat, Sweep
 from aetrain.sweeps.report.axes import Axis
 from aetrain.sweeps.report.read import Member
 from aetrain.sweeps.report.suggest import Suggestion
-from aetrain.sweeps.report.values import MISSING, is_number, printable, show
+from aetrain.sweeps.report.values import MISSING, is_number, show
 from aetrain.sweeps.report.words import common, word
 
 if TYPE_CHECKING:  # they import matplotlib and PIL, which a sweep that has nothing to draw yet need not wait for
@@ -32,30 +31,15 @@ ASSETS = Path(__file__).parent
 MOST_NAMED = 4  # keys in the title
 MOST_SEEDS = 12  # that are named
 SPLITS = {"test": "test split", "val": "validation split"}
-ICON = (
-    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 3c2 8 5 10 12 "
-    "10' fill='none' stroke='%231b5e9e' stroke-width='2'/%3E%3Ccircle cx='5' cy='10' r='2' fill='%23c8553d'/%3E"
-    "%3C/svg%3E"
-)
 
 Section: TypeAlias = "tuple[Axis, Sequence[Plot], Sequence[Gallery]]"  # what is shown of a swept key
 
 
-def text(value: object) -> str:
-    return escape(printable(str(value)), quote=True)
-
-
 def page(name: str, sweep: Sweep, sections: Sequence[Section], suggestions: Sequence[Suggestion]) -> str:
     """The whole document. name: of the sweep's folder."""
-    script = (ASSETS / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     what = ("Sweep of", "Sweep") if sweep.is_sweep else ("Runs by", "Runs")
     title = f"{what[0]} {' × '.join(axis.key for axis in sweep.axes[:MOST_NAMED])}" if sweep.axes else what[1]
     title += f" and {len(sweep.axes) - MOST_NAMED} more" if len(sweep.axes) > MOST_NAMED else ""
-    policy = (
-        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
     body = [
         f"<header><h1>{text(title)}</h1>{_summary(name, sweep)}</header>",
         _failures(sweep.members, sweep.axes),
@@ -65,19 +49,8 @@ def page(name: str, sweep: Sweep, sections: Sequence[Section], suggestions: Sequ
         _suggestions(suggestions),
         _members(sweep),
     ]
-    return "\n".join(
-        [
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{text(policy)}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta name="color-scheme" content="light dark">',
-            f'<link rel="icon" href="{ICON}">',
-            f"<title>{text(title)} · {text(name)}</title>",
-            f"<style>\n{(ASSETS / 'page.css').read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>",
-            *filter(None, body),
-            f"</main>\n<script>{script}</script>\n</body>\n</html>\n",
-        ]
-    )
+    css, script = ((ASSETS / file).read_text(encoding="utf-8") for file in ("page.css", "page.js"))
+    return document(f"{title} · {name}", body, css, script)
 
 
 def _summary(name: str, sweep: Sweep) -> str:

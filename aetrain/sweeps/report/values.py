@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aetrain.document import printable
+
 LONGEST = 2000  # characters of a text
 LARGEST_NUMBER = 1e100  # beyond, squares would overflow
 DEEPEST, MOST_KEYS, MOST_ITEMS = 8, 2000, 100  # of a configuration, and of a list in it
@@ -37,12 +39,6 @@ def number(value: Any) -> float | None:
 
 def is_number(value: Any) -> bool:
     return number(value) is not None
-
-
-def printable(text: str) -> str:
-    """Text that every encoding and font can take: U+FFFD in place of surrogates, control characters and those that
-    turn the direction of writing."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def clean(text: str) -> str:

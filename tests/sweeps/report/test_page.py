@@ -1,12 +1,10 @@
 """The report in a real browser: what is drawn, sorted, asked for and refused."""
 
-import os
 import re
 
 import pytest
 
 from aetrain.sweeps.report import rebuild
-from tests.sweeps.report.browser import BINARY, DRIVER, Browser
 from tests.sweeps.report.synthetic import beta_sweep, grid, member, sweep_folder
 
 CELLS = "return [...document.getElementById('members').tBodies[0].rows].map(row => row.cells[arguments[0]].textContent)"
@@ -15,17 +13,6 @@ CLICK = "document.querySelectorAll('#members th button')[arguments[0]].click()"
 EVIL = (
     '"><script>document.title = "owned"</script><img src="http://127.0.0.1:9/x" onerror="document.title = \'owned\'">'
 )
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if not (BINARY and DRIVER):
-        reason = "no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    with Browser(tmp_path_factory.mktemp("profile")) as browser:
-        browser.open(tmp_path_factory.mktemp("blank"))  # the browser's own first page has loaded and is left
-        browser.log("browser"), browser.log("performance")
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,31 @@
+"""The explorer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aetrain.config.fields import setting
+from aetrain.config.schema.task.base import OnRun
+from aetrain.errors import UserError
+
+if TYPE_CHECKING:
+    from aetrain.config.schema import Config
+
+NETS = ("linear", "mlp", "conv")  # that the page's script can compute
+
+
+@dataclass
+class Explore(OnRun):
+    """A page that shows what the model has learned, and runs it: one file, for any browser, without a network."""
+
+    n: int = setting("on the map, spread evenly over the split, as many as the size allows", min=1, unit="images")
+    size: float = setting("of the file, which the images keep to; the networks take what they need, and 20 images are "
+                          "always there", above=0, unit="MB")  # fmt: skip
+
+    def check(self, config: Config) -> None:
+        if config.net.name not in NETS:
+            raise UserError(f"aetrain explore: knows the networks {', '.join(NETS)}, not net={config.net.name}")
+        if len(config.model.code_shape) != 1:
+            dims = "x".join(map(str, config.model.code_shape))
+            raise UserError(f"aetrain explore: needs a code that is a list of numbers, this run's is {dims}")

@@ -1,0 +1,133 @@
+// The networks' forward pass over typed arrays. What the steps are: aetrain/explorer/networks.py.
+
+// The error function, to 1.5e-7 (Abramowitz & Stegun 1964, 7.1.26).
+function erf(x) {
+  const t = 1 / (1 + 0.3275911 * Math.abs(x));
+  const series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return Math.sign(x) * (1 - series * Math.exp(-x * x));
+}
+
+const sigmoid = x => 1 / (1 + Math.exp(-x));
+
+const ACTIVATIONS = {
+  identity: x => x,
+  relu: x => x > 0 ? x : 0,
+  elu: x => x > 0 ? x : Math.expm1(x),
+  gelu: x => 0.5 * x * (1 + erf(x / Math.SQRT2)),
+  silu: x => x * sigmoid(x),
+  softplus: x => x > 20 ? x : Math.log1p(Math.exp(x)),
+  tanh: Math.tanh,
+  sigmoid,
+  // E[x] of the continuous Bernoulli; around 0 its Taylor series.
+  continuous_bernoulli_mean: a => Math.abs(a) < 0.1
+    ? 0.5 + a * (1 / 12 - a * a * (1 / 720 - a * a / 30240)) : -1 / Math.expm1(-a) - 1 / a,
+};
+
+// y = W x + b, W of (out, in); transposed: y = Wᵀ x + b.
+function linear(step, x) {
+  const { weight, bias } = step, out = bias.length, within = x.length;
+  if (step.transposed) {
+    const y = Float32Array.from(bias);
+    for (let i = 0; i < within; i++) {
+      const value = x[i], row = i * out;
+      if (value !== 0) for (let o = 0; o < out; o++) y[o] += weight[row + o] * value;
+    }
+    return y;
+  }
+  const y = new Float32Array(out);
+  for (let o = 0; o < out; o++) {
+    const row = o * within;
+    let sum = bias[o];
+    for (let i = 0; i < within; i++) sum += weight[row + i] * x[i];
+    y[o] = sum;
+  }
+  return y;
+}
+
+// 4x4, stride 2, padding 1. weight: (out, in, 4, 4); x: (in, H, W) -> (out, H / 2, W / 2).
+function conv(step, x) {
+  const [channels, height, width] = step.from, { weight, bias } = step, out = bias.length;
+  const wide = width + 2, area = (height + 2) * wide, padded = new Float32Array(channels * area);
+  for (let c = 0; c < channels; c++) {
+    for (let i = 0; i < height; i++) {
+      const from = (c * height + i) * width;
+      padded.set(x.subarray(from, from + width), c * area + (i + 1) * wide + 1);
+    }
+  }
+  const rows = height / 2, columns = width / 2, y = new Float32Array(out * rows * columns);
+  for (let o = 0; o < out; o++) {
+    const plane = y.subarray(o * rows * columns, (o + 1) * rows * columns).fill(bias[o]);
+    for (let c = 0; c < channels; c++) {
+      const w = weight.subarray((o * channels + c) * 16, (o * channels + c) * 16 + 16);
+      for (let i = 0; i < rows; i++) {
+        let a = c * area + 2 * i * wide;
+        for (let j = 0; j < columns; j++, a += 2) {
+          const b = a + wide, d = b + wide, e = d + wide;
+          plane[i * columns + j] +=
+            w[0] * padded[a] + w[1] * padded[a + 1] + w[2] * padded[a + 2] + w[3] * padded[a + 3] +
+            w[4] * padded[b] + w[5] * padded[b + 1] + w[6] * padded[b + 2] + w[7] * padded[b + 3] +
+            w[8] * padded[d] + w[9] * padded[d + 1] + w[10] * padded[d + 2] + w[11] * padded[d + 3] +
+            w[12] * padded[e] + w[13] * padded[e + 1] + w[14] * padded[e + 2] + w[15] * padded[e + 3];
+        }
+      }
+    }
+  }
+  return y;
+}
+
+// The same transposed. weight: (in, out, 4, 4); x: (in, H, W) -> (out, 2 H, 2 W).
+function deconv(step, x) {
+  const [channels, height, width] = step.from, { weight, bias } = step, out = bias.length;
+  const wide = 2 * width + 2, sum = new Float32Array((2 * height + 2) * wide);
+  const y = new Float32Array(out * 4 * height * width);
+  for (let o = 0; o < out; o++) {
+    sum.fill(bias[o]);
+    for (let c = 0; c < channels; c++) {
+      const w = weight.subarray((c * out + o) * 16, (c * out + o) * 16 + 16);
+      for (let i = 0; i < height; i++) {
+        let a = 2 * i * wide;
+        for (let j = 0; j < width; j++, a += 2) {
+          const value = x[(c * height + i) * width + j];
+          if (value === 0) continue;
+          const b = a + wide, d = b + wide, e = d + wide;
+          sum[a] += w[0] * value; sum[a + 1] += w[1] * value; sum[a + 2] += w[2] * value; sum[a + 3] += w[3] * value;
+          sum[b] += w[4] * value; sum[b + 1] += w[5] * value; sum[b + 2] += w[6] * value; sum[b + 3] += w[7] * value;
+          sum[d] += w[8] * value; sum[d + 1] += w[9] * value; sum[d + 2] += w[10] * value; sum[d + 3] += w[11] * value;
+          sum[e] += w[12] * value; sum[e + 1] += w[13] * value; sum[e + 2] += w[14] * value; sum[e + 3] += w[15] * value;
+        }
+      }
+    }
+    for (let i = 0; i < 2 * height; i++) {
+      const from = (i + 1) * wide + 1;
+      y.set(sum.subarray(from, from + 2 * width), (o * 2 * height + i) * 2 * width);
+    }
+  }
+  return y;
+}
+
+// The part of an image that two shapes of (C, H, W) have in common: to pad with zeros, or to crop.
+function resized(step, x) {
+  const [channels, height, width] = step.from, [, rows, columns] = step.to, y = new Float32Array(channels * rows * columns);
+  const most = Math.min(width, columns);
+  for (let c = 0; c < channels; c++) {
+    for (let i = 0; i < Math.min(height, rows); i++) {
+      const from = (c * height + i) * width;
+      y.set(x.subarray(from, from + most), (c * rows + i) * columns);
+    }
+  }
+  return y;
+}
+
+// All but the k largest set to 0.
+function topK(step, x) {
+  const kept = [...x.keys()].sort((a, b) => x[b] - x[a]).slice(0, step.k), y = new Float32Array(x.length);
+  for (const i of kept) y[i] = x[i];
+  return y;
+}
+
+const KINDS = { linear, conv, deconv, pad: resized, crop: resized, top_k: topK };
+
+function forward(steps, x) {
+  for (const step of steps) x = KINDS[step.kind] ? KINDS[step.kind](step, x) : x.map(ACTIVATIONS[step.kind]);
+  return x;
+}

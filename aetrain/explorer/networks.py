@@ -1,0 +1,167 @@
+"""A model's two halves as lists of steps, which a program that knows only these can follow: page/networks.js."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aetrain import losses
+from aetrain.errors import RunFailed, UserError
+from aetrain.models import Autoencoder
+from aetrain.models.sparse import top_k
+from aetrain.nets.activations import ACTIVATIONS
+from aetrain.nets.conv import ConvDecoder, ConvEncoder
+from aetrain.nets.mlp import MLPDecoder, MLPEncoder, TiedDecoder
+
+PIXEL, CODE = 2e-3, 1e-2  # the largest differences from the model that the page may show
+SHARE = 0.5  # of them that rounding may take on the images on which it is tried: others are decoded, too
+
+
+@dataclass(frozen=True)
+class Step:
+    """kind: linear, conv or deconv (4x4, stride 2, padding 1), pad or crop (at the right and below), top_k, or an
+    activation's name. sizes: numbers that the kind needs, by name; `from` and `to` are (C, H, W)."""
+
+    kind: str
+    weight: Tensor | None = None
+    bias: Tensor | None = None
+    sizes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """encoder: image -> code, or mu and logvar one after the other where there is a posterior. decoder: code -> what
+    the link, an activation, makes an image of."""
+
+    encoder: list[Step]
+    decoder: list[Step]
+    link: str
+
+
+def networks(model: Autoencoder) -> Networks:
+    """Raises a UserError for networks of another kind than ours."""
+    encoder = _steps(model, model.encoder)
+    if model.prior is None:
+        encoder = encoder + _activation(model.config.code_activation)
+        if getattr(model.config, "penalty", None) == "topk":
+            encoder.append(Step("top_k", sizes={"k": model.config.k_evaluation or model.config.k}))
+    return Networks(encoder, _steps(model, model.decoder), _link(model))
+
+
+def _link(model: Autoencoder) -> str:
+    """The activation that mean_image is."""
+    likelihood = model.config.likelihood
+    if likelihood == "continuous_bernoulli":
+        return "continuous_bernoulli_mean"
+    return "sigmoid" if likelihood == "bernoulli" or model.config.output == "sigmoid" else "identity"
+
+
+def _activation(name: str) -> list[Step]:
+    return [] if name == "identity" else [Step(name)]
+
+
+def _steps(model: Autoencoder, network: nn.Module) -> list[Step]:
+    match network:
+        case MLPEncoder():
+            return _dense([(layer.weight, layer.bias) for layer in network.layers], network.activation)
+        case MLPDecoder():
+            weights = [F.normalize(layer.weight, dim=0) if network.unit_norm else layer.weight
+                       for layer in network.layers]  # fmt: skip
+            return _dense(
+                [(w, layer.bias) for w, layer in zip(weights, network.layers, strict=True)], network.activation
+            )
+        case TiedDecoder():
+            layers = [layer.weight for layer in reversed(model.encoder.layers)]
+            return _dense(list(zip(layers, network.biases, strict=True)), network.activation, transposed=True)
+        case ConvEncoder():
+            return _conv_encoder(model, network)
+        case ConvDecoder():
+            return _conv_decoder(model, network)
+    raise UserError(f"aetrain explore: knows the networks linear, mlp and conv, not {type(network).__name__}")
+
+
+def _dense(layers: Sequence[tuple[Tensor, Tensor]], activation: str, transposed: bool = False) -> list[Step]:
+    steps: list[Step] = []
+    for weight, bias in layers:
+        steps += _activation(activation) if steps else []
+        steps.append(Step("linear", weight, bias, {"transposed": True} if transposed else {}))
+    return steps
+
+
+def _conv_encoder(model: Autoencoder, network: ConvEncoder) -> list[Step]:
+    channels, height, width = model.facts.image_shape
+    _, right, _, below = network.padding
+    shape = [channels, height + below, width + right]
+    steps = [Step("pad", sizes={"from": [channels, height, width], "to": shape})] if any(network.padding) else []
+    for conv in network.convs:
+        steps.append(Step("conv", conv.weight, conv.bias, {"from": shape}))
+        steps += _activation(network.activation)
+        shape = [len(conv.weight), shape[1] // 2, shape[2] // 2]
+    return [*steps, Step("linear", network.head.weight, network.head.bias)]
+
+
+def _conv_decoder(model: Autoencoder, network: ConvDecoder) -> list[Step]:
+    steps, shape = [Step("linear", network.head.weight, network.head.bias)], list(network.feature_shape)
+    for conv in network.convs:
+        steps += _activation(network.activation)
+        steps.append(Step("deconv", conv.weight, conv.bias, {"from": shape}))
+        shape = [conv.weight.shape[1], 2 * shape[1], 2 * shape[2]]
+    wanted = list(model.facts.image_shape)
+    return steps if shape == wanted else [*steps, Step("crop", sizes={"from": shape, "to": wanted})]
+
+
+def follow(steps: Sequence[Step], x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """What the page's script computes: (B, numbers) -> (B, numbers). dtype: of the stored weights."""
+    for step in steps:
+        weight, bias = (None if t is None else t.to(dtype).float() for t in (step.weight, step.bias))
+        if step.kind == "linear":
+            x = F.linear(x, weight.t() if step.sizes.get("transposed") else weight, bias)
+        elif step.kind == "top_k":
+            x = top_k(x, step.sizes["k"])
+        elif "from" in step.sizes:
+            x = _spatial(step, x.unflatten(1, tuple(step.sizes["from"])), weight, bias).flatten(1)
+        else:
+            x = activated(step.kind, x)
+    return x
+
+
+def _spatial(step: Step, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    if step.kind == "conv":
+        return F.conv2d(x, weight, bias, stride=2, padding=1)
+    if step.kind == "deconv":
+        return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
+    _, height, width = step.sizes["to"]
+    if step.kind == "pad":
+        return F.pad(x, (0, width - x.shape[3], 0, height - x.shape[2]))
+    return x[:, :, :height, :width]
+
+
+def activated(name: str, x: Tensor) -> Tensor:
+    return losses.continuous_bernoulli_mean(x) if name == "continuous_bernoulli_mean" else ACTIVATIONS[name](x)
+
+
+@torch.no_grad()
+def precision(model: Autoencoder, found: Networks, images: Tensor, codes: Tensor) -> torch.dtype:
+    """In which the weights are stored: float16 where what the page shows of these images, (B, C, H, W), and codes,
+    (B, D), differs from the model by less than a share of PIXEL and CODE, else float32.
+
+    Raises RunFailed where even that differs: a model that encodes or decodes in a way of its own."""
+    wanted_codes, wanted_images = model.encode(images), model.decode(codes)
+    if not (wanted_codes.isfinite().all() and wanted_images.isfinite().all()):
+        raise RunFailed("the model's weights are not finite: there is nothing to look at")
+    for dtype in (torch.float16, torch.float32):
+        code = follow(found.encoder, images.flatten(1), dtype)[:, : wanted_codes.shape[1]]
+        image = activated(found.link, follow(found.decoder, codes, dtype)).view_as(wanted_images)
+        off = max(_worst(code - wanted_codes) / CODE, _worst(image - wanted_images) / PIXEL)
+        if off <= (SHARE if dtype == torch.float16 else 1):
+            return dtype
+    raise RunFailed(f"model={model.config.name}: the page would show something else than the model computes")
+
+
+def _worst(difference: Tensor) -> float:
+    return float(difference.nan_to_num(torch.inf).abs().max())

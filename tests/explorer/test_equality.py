@@ -1,0 +1,76 @@
+"""In a real browser: the page's networks compute what torch's do."""
+
+import re
+
+import pytest
+import torch
+
+from tests.explorer.pages import lively, opened, pixels, written
+
+SHAPE = (3, 9, 14)  # sides that convolutions pad and crop
+NETS = {
+    "linear": (),
+    "mlp": ("net.hidden=[24,12]",),
+    "conv": ("net.channels=[4,6]",),
+}
+MODELS = {
+    "ae": ("net.activation=gelu",),
+    "vae": ("net.activation=silu",),
+    "beta_vae": ("model.likelihood=gaussian", "model.sigma=0.3", "net.activation=tanh"),
+    "dae": ("model.likelihood=continuous_bernoulli", "net.activation=elu"),
+    "sparse": ("net.activation=softplus", "model.latent_dim=40"),
+    "contractive": ("net.activation=relu",),
+}
+CASES = [(model, net, MODELS[model]) for model in MODELS for net in NETS]
+CASES += [
+    ("sparse", "mlp", ("model.penalty=topk", "model.k=3", "model.latent_dim=12")),
+    ("sparse", "linear", ("model.penalty=l1", "model.latent_dim=12")),
+    ("iwae", "mlp", ("net.activation=sigmoid",)),
+]
+ASK = """
+const [images, codes, told, packed] = arguments, list = values => Array.from(values);
+byId("values").textContent = told;
+byId("packed").textContent = packed;
+return unpack().then(() => ({
+  encoded: images.map(x => list(encode(Float32Array.from(x)))),
+  decoded: codes.map(z => list(decode(Float32Array.from(z)))),
+  recon: images.map(x => reconstruction(Float32Array.from(x), decoded(encode(Float32Array.from(x))))),
+  kl: images.map(x => {
+    const { mu, logvar } = posterior(Float32Array.from(x));
+    return logvar ? list(kl(mu, logvar)).reduce((a, b) => a + b) : 0;
+  }),
+  kept: list(image(7)),
+}));
+"""
+
+IN = re.compile(r'<script type="[^"]*" id="(values|packed)">(.*?)</script>', re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def one_page(chromium, tmp_path_factory):
+    """A page whose script all cases use: only what it is told is exchanged."""
+    model = lively("model=ae", "net=linear", image_shape=SHAPE)
+    opened(chromium, written(tmp_path_factory.mktemp("page") / "explore.html", model, pixels(3, SHAPE)))
+
+
+@pytest.mark.parametrize(("name", "net", "words"), CASES, ids=lambda value: value if isinstance(value, str) else "")
+def test_codes_images_and_scores_are_those_of_the_model(one_page, browser, tmp_path, name, net, words):
+    words = [w for w in words if net != "linear" or not w.startswith("net.")]
+    tied = ["model.tied=false"] if name == "contractive" and net == "conv" else []
+    model = lively(f"model={name}", f"net={net}", *NETS[net], *words, *tied, image_shape=SHAPE)
+    images = pixels(50, SHAPE)
+    x = images / 255
+    with torch.no_grad():
+        z = model.encode(x)
+        codes = z + 0.5 * torch.randn(z.shape, generator=torch.Generator().manual_seed(3))
+        decoded, recon = model.decode(codes), model.reconstruction(x, z)
+        kl = model.prior.kl(*model.posterior(x), z) if model.prior else torch.zeros(50)
+    told = dict(IN.findall(written(tmp_path / "explore.html", model, images).read_text(encoding="utf-8")))
+    found = browser.run(ASK, x.flatten(1).tolist(), codes.tolist(), told["values"], told["packed"])
+    assert z.std(0).max() > 0.01 and decoded.std(0).max() > 0.01  # they do depend on what they are given
+    assert (torch.tensor(found["encoded"]) - z).abs().max() < 1e-2
+    assert (torch.tensor(found["decoded"]) - decoded.flatten(1)).abs().max() < 2e-3
+    assert found["recon"] == pytest.approx(recon.tolist(), rel=2e-3, abs=0.05)
+    assert found["kl"] == pytest.approx(kl.tolist(), rel=2e-2, abs=1e-3)
+    assert found["kept"] == pytest.approx(x[7].flatten().tolist(), abs=1e-6)
+    assert browser.log("browser") == []
