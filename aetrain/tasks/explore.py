@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -29,7 +30,8 @@ MB = 1_000_000
 REST = 300_000  # bytes of the page that are neither weights nor images, about
 TRIED = 200  # images and codes on which the stored weights are tried
 DRAWS = 8  # codes of which the −ELBO's expectation is taken, in the page as well
-AT_ONCE = 500  # images
+SCORED = 500  # images, at most, in the histogram of scores
+AT_ONCE = 100  # images; a bar moves in between
 LEFT_OUT = ("hydra.", "data.root", "data.path", "model.schedule", "optimizer.schedule", "task.")  # of the configuration
 
 
@@ -43,9 +45,7 @@ def run(work: Work) -> dict[str, float]:
     images = shown(work.split, work.task.n, int(work.task.size * MB - weights - REST))
     with work.counted(work.split, "images, dimensions of the code") as split:
         known = dimensions(work.model, split)
-    codes = torch.cat(
-        [model.encode(x, y) for x, y in zip(images.x.split(AT_ONCE), images.y.split(AT_ONCE), strict=True)]
-    )
+    codes = torch.cat([model.encode(x, y) for x, y in _portions(images)])
     dtype = precision(model, found, images.x[:TRIED], _tried(codes))
     scores, sigma = _scores(work, model, images)
     told = Told(
@@ -73,14 +73,20 @@ def _tried(codes: Tensor) -> Tensor:
     return codes[: len(noise)] + 2 * codes.std(0, correction=0) * noise
 
 
+def _portions(images: Shown, step: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+    """Of every step-th image, (x, y)."""
+    yield from zip(images.x[::step].split(AT_ONCE), images.y[::step].split(AT_ONCE), strict=True)
+
+
 def _scores(work: Work, model: Autoencoder, images: Shown) -> tuple[Tensor, float | None]:
-    """How badly the model explains each image, (N,): −ELBO in nats where it has one, else recon; and the standard
-    deviation of a Gaussian likelihood."""
+    """How badly the model explains some of the images, (S,): −ELBO in nats where it has one, else recon; and the
+    standard deviation of a Gaussian likelihood."""
     statistics = split_statistics(work.model, work.split, work.batch_size, work.seed)
     statistics = {name: value.cpu() for name, value in statistics.items()}
     found, start = [], 0
-    with CountBar(len(images.x), "images, scores") as bar, model.split_statistics(statistics):
-        for x, y in zip(images.x.split(AT_ONCE), images.y.split(AT_ONCE), strict=True):
+    step = -(-len(images.x) // SCORED)
+    with CountBar(len(images.x[::step]), "images, scores") as bar, model.split_statistics(statistics):
+        for x, y in _portions(images, step):
             with model.noise.fixed(work.seed, start):
                 if isinstance(model, VAE):
                     found.append(negative_elbo(model, x, y, DRAWS))

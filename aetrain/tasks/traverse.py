@@ -9,7 +9,7 @@ import torch
 from aetrain.errors import UserError
 from aetrain.evaluation.dimensions import Dimensions, dimensions
 from aetrain.pictures.animation import gif
-from aetrain.pictures.grids import picture
+from aetrain.pictures.grids import labelled
 from aetrain.tasks.images import named
 from aetrain.tasks.work import Work
 
@@ -20,7 +20,8 @@ WORDS = {"kl": "falling KL", "variance": "falling variance", "index": "number"}
 
 @torch.no_grad()
 def run(work: Work) -> dict[str, float]:
-    """traversals.png, a row for each dimension; traversals.gif, in which all of them move at once; dimensions.csv."""
+    """traversals.png, a row for each dimension, named with its KL or variance; traversals.gif, in which all of them
+    move at once; dimensions.csv."""
     task, model = work.task, work.model
     image = named(work, "of", task.of)
     with work.counted(work.split, "images") as split:
@@ -40,9 +41,16 @@ def run(work: Work) -> dict[str, float]:
         z[:, d] = (low[d] + place * (high[d] - low[d])).to(z)
         rows.append(model.decode(z, image.y.expand(task.steps)).float().cpu())
     images = torch.stack(rows)  # (dimensions, steps, C, H, W)
-    work.out.file("traversals.png", picture(images))
+    work.out.file("traversals.png", labelled("traversals", images, "", row_labels(known, order)).png)
     work.out.file("traversals.gif", gif(list(images.transpose(0, 1)), columns=5))
     return {}
+
+
+def row_labels(known: Dimensions, order: list[int]) -> list[str]:
+    """Of each row: the dimension, and its KL in nats or the variance of its code."""
+    if known.kl is None:
+        return [f"z[{d}], variance {float(known.std[d]) ** 2:.2g}" for d in order]
+    return [f"z[{d}], KL {float(known.kl[d]):.2f}" for d in order]
 
 
 def _range(work: Work, known: Dimensions) -> tuple[torch.Tensor, torch.Tensor]:

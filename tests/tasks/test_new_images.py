@@ -11,8 +11,10 @@ from PIL import Image
 
 import aetrain as package
 from aetrain.errors import UserError
+from aetrain.evaluation.dimensions import Dimensions
 from aetrain.tasks.interpolate import linear, spherical
 from aetrain.tasks.manifold import from_square, to_square
+from aetrain.tasks.traverse import row_labels
 from tests.tasks.conftest import TINY
 
 
@@ -77,9 +79,16 @@ def test_dimensions_come_by_falling_kl_and_all_are_listed(trained, tmp_path):
     tested = json.loads((trained / "result.json").read_text())["latent"]["kl_per_dimension"]
     assert kl[:2] == sorted(kl, reverse=True)[:2] and sorted(kl) == pytest.approx(sorted(tested), rel=1e-4)
     with Image.open(tmp_path / "a" / "traversals.png") as picture:
-        assert picture.size == (2 + 5 * 58, 2 + 2 * 58)
+        left, *size, _ = map(int, picture.text["drawn"].split())
+        assert size == [2 + 5 * 86, 2 + 2 * 86] and picture.width == left + size[0] and left > 0
     with Image.open(tmp_path / "a" / "traversals.gif") as film:
         assert film.n_frames == 8  # five steps there, three back
+
+
+def test_rows_are_named_with_their_dimension_and_what_it_is_ordered_by():
+    mean, std, kl = (torch.tensor(values, dtype=torch.float64) for values in ([0, 0], [0.5, 2], [0.001, 1.4678]))
+    assert row_labels(Dimensions(mean, std, kl), [1, 0]) == ["z[1], KL 1.47", "z[0], KL 0.00"]
+    assert row_labels(Dimensions(mean, std, None), [1, 0]) == ["z[1], variance 4", "z[0], variance 0.25"]
 
 
 def test_a_mark_and_a_number_name_the_same_image(trained, tmp_path):
@@ -120,7 +129,7 @@ def test_images_files_and_classes_can_be_ends(trained, tmp_path):
     folder = package.interpolate(trained, "between=[0,class:3,2]", "steps=4", out=tmp_path / "a").folder
     assert (folder / "interpolations.csv").read_text() == "row,from,to\n0,0,class:3\n1,class:3,2\n"
     with Image.open(folder / "interpolations.png") as picture:
-        assert picture.size == (2 + 4 * 58, 2 + 2 * 58)
+        assert picture.size == (2 + 4 * 86, 2 + 2 * 86)
     with pytest.raises(UserError, match="there is no such class"):
         package.interpolate(trained, "between=[class:three,1]")
     with pytest.raises(UserError, match="the way to where"):

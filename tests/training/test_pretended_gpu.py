@@ -185,7 +185,8 @@ def test_what_is_planted_in_a_backward_pass_is_caught():
 
 @pytest.mark.parametrize("k", [2, 5])
 def test_a_stacks_log_point_is_one_read_and_a_schedule_one_copy(tmp_path, k):
-    overrides = ["trainer.log_every=4", "trainer.epochs=9", "trainer.max_steps=90", "trainer.on_nonfinite=skip", "net.hidden=[8]",
+    overrides = ["trainer.log_every=4", "trainer.epochs=9", "trainer.max_steps=90", "net.hidden=[8]",
+                 "trainer.on_nonfinite=skip",
                  "trainer.batch_size=20", "model=beta_vae", "model.schedule.beta.kind=linear", "device=cpu",
                  "optimizer.schedule.kind=cosine", "model.latent_dim=2"]  # fmt: skip
     config = compose(*overrides)

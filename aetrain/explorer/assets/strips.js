@@ -3,8 +3,10 @@ const STEPS = 9;
 const strips = [];
 
 function buildStrips() {
+  const [, height, width] = model.shape;
   for (const d of model.order.slice(0, 16)) {
-    const canvas = element("canvas", { className: "pixels strip" });
+    // As large as it will be, so that nothing moves when it is drawn.
+    const canvas = element("canvas", { className: "pixels strip", width: STEPS * (width + 1) - 1, height });
     canvas.setAttribute("role", "img");
     canvas.addEventListener("click", event => {
       const box = canvas.getBoundingClientRect(), [low, high] = range(d);
