@@ -14,8 +14,12 @@ from tests.conftest import compose
 GROUPS = ["model", "net", "data", "device", "optimizer", "trainer"]  # experiments: test_experiments.py
 OPTIONS = sorted((group, path.stem) for group in GROUPS for path in (CONF / group).glob("[a-z]*.yaml"))
 
-# A GPU, one's own files, a network.
-NEEDY = [("device", "cuda"), *(("data", name) for name in ("array", "folder", "parquet", "celeba", *vision.SETS))]
+# A GPU, a Mac, one's own files, a network.
+NEEDY = [
+    ("device", "cuda"),
+    ("device", "mps"),
+    *(("data", name) for name in ("array", "folder", "parquet", "celeba", *vision.SETS)),
+]
 
 
 def test_the_options_are_found():

@@ -26,8 +26,8 @@ LONGEST = 120  # characters of a name
 @dataclass(frozen=True)
 class Told:
     """What was found out about a model on its images. names: of the images; classes: by label; codes: (N, D); scores:
-    (S,), −ELBO or recon of some of them; sigma: of a Gaussian likelihood, else None; terms: means over the split; config: its keys;
-    about: a line on where the model is from."""
+    (S,), −ELBO or recon of some of them; sigma: of a Gaussian likelihood, else None; terms: means over the split;
+    config: its keys; about: a line on where the model is from."""
 
     names: Sequence[str]
     classes: Sequence[str]
