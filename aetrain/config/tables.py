@@ -15,6 +15,7 @@ from importlib.metadata import EntryPoint
 from aetrain.config.packages import offers, package_of
 from aetrain.config.schema import data, net, optimizer
 from aetrain.config.schema.device import Device
+from aetrain.config.schema.logger import MLflow, TensorBoard, WandB
 from aetrain.config.schema.model.ae import AE
 from aetrain.config.schema.model.beta_tcvae import BetaTCVAE
 from aetrain.config.schema.model.beta_vae import BetaVAE
@@ -105,9 +106,9 @@ def _loaded(group: str, point: EntryPoint) -> type:
         cls = point.load()
     except (Exception, SystemExit) as error:  # which package it is, is what a person must know
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserError(f"{told}, which cannot be loaded ({reason}); mend or uninstall it") from error
+        raise UserError(f"{told}, which cannot be loaded ({reason}); fix or uninstall it") from error
     if not dataclasses.is_dataclass(cls) or not isinstance(cls, type):
-        raise UserError(f"{told}, whose {point.value} is no dataclass; mend or uninstall it")
+        raise UserError(f"{told}, whose {point.value} is no dataclass; fix or uninstall it")
     return cls
 
 
@@ -160,6 +161,7 @@ TASKS: dict[str, type] = {
     "explore": Explore,
 }
 ON_RUNS: dict[str, type[OnRun]] = {name: cls for name, cls in TASKS.items() if issubclass(cls, OnRun)}
+LOGGERS = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WandB}
 DEVICES = dict.fromkeys(("auto", "cpu", "cuda", "mps"), Device)
 
 # Group -> option -> dataclass. `trainer` has no name: its one dataclass is the group's.
@@ -169,6 +171,7 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "data": SETS,
     "device": DEVICES,
     "optimizer": OPTIMIZERS,
+    "logger": LOGGERS,
     "task": TASKS,
 }
 TRAINER = Trainer
