@@ -19,6 +19,7 @@ from aetrain.arguments import SWITCHES, Arguments, parse
 from aetrain.compose import check, check_typed, composed, digested, given_keys, hydra_with, without_hydra
 from aetrain.config.command import check_words
 from aetrain.config.explain import explain
+from aetrain.config.schema import Config
 from aetrain.config.tables import ON_RUNS, TASKS
 from aetrain.config.tree import in_short, plain, typed
 from aetrain.errors import AetrainError, Interrupted, UserError
@@ -105,6 +106,7 @@ def _run(argv: list[str]) -> None:
         raise UserError(f"resume={resumed.folder}: a single run; leave out --multirun")
     if resumed and resumed.config:
         check_typed(resumed.config)
+        _say(args, resumed.config)
         api.run(resumed.config, resumed.folder, resumed.further, resumed=True)
     elif args.multirun or resumed:
         _sweep(args, resumed)
@@ -114,9 +116,14 @@ def _run(argv: list[str]) -> None:
             raise UserError("hydra.mode=MULTIRUN: a sweep is asked for with --multirun")
         config.hydra.mode = RunMode.RUN
         tree = check(config, args.overrides)
-        if args.verbose:
-            print(in_short(tree, min(100, shutil.get_terminal_size().columns)))
+        _say(args, tree)
         jobs.run_single(tree, config, context, args.overrides)
+
+
+def _say(args: Arguments, config: Config) -> None:
+    """-v: the configuration, before training."""
+    if args.verbose:
+        print(in_short(config, min(100, shutil.get_terminal_size().columns)))
 
 
 def _with_task(argv: list[str]) -> list[str]:
@@ -200,7 +207,7 @@ def _show(args: Arguments) -> None:
     if args.cfg and (resumed := resume.arguments(args.overrides)):
         if resumed.sweep:
             raise UserError(
-                f"resume={resumed.folder}: a sweep; show one of its members, as in resume={resumed.folder}/<member>"
+                f"resume={resumed.folder}: a sweep; show one of its runs, as in resume={resumed.folder}/<run>"
             )
         check_typed(resumed.config)
         print(OmegaConf.to_yaml(plain(resumed.config)))

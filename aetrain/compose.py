@@ -161,6 +161,7 @@ def check_typed(tree) -> None:
     check_objective(tree)
     check_metric(tree)
     check_device(tree.device)
+    tree.logger.check()
 
 
 def plain_values(overrides: Sequence[str]) -> list[tuple[str, Any]]:

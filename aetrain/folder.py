@@ -12,7 +12,7 @@ LAST = Path("checkpoints", "last.pt")
 MARK = ".lock"  # what every run leaves, and no other tool under this name beside a config.yaml
 FOLDERS = ("checkpoints", "grids", ".hydra")
 FILES = (MARK, "config.yaml", "metrics.jsonl", "results.csv", "curves.png", "result.json", "aetrain.log",
-         "events.out.tfevents.*", "profile.txt", "profile.json")  # fmt: skip
+         "events.out.tfevents.*", "profile.txt", "profile.json", "logger.jsonl")  # fmt: skip
 
 
 def check_new(folder: Path) -> None:
@@ -35,10 +35,11 @@ def is_ours(folder: Path) -> bool:
 def check_links(folder: Path) -> None:
     """Raise a UserError where something that a run writes to or deletes is a link or of another kind: what it points to
     would be overwritten, in a folder that may be someone else's."""
-    for name in FOLDERS:
+    for name in (*FOLDERS, "wandb"):
         _check(folder / name, stat.S_ISDIR)
     for pattern in FILES:
-        for path in folder.glob(pattern):
+        # A name without a wildcard is not asked of glob, which does not see a link to what is not there yet.
+        for path in folder.glob(pattern) if "*" in pattern else [folder / pattern]:
             _check(path, stat.S_ISREG)
     for path in (path for name in FOLDERS if (folder / name).is_dir() for path in (folder / name).iterdir()):
         _check(path, stat.S_ISREG)

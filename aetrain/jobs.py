@@ -88,8 +88,9 @@ class Job:
         sweep, overrides = Path(str(hydra.sweep.dir)), without_hydras(hydra.overrides.task)
         tree = check(config, overrides)
         check_metric(tree, [*self.swept, *(hydra.sweeper.get("params") or {})])
-        known = members.read(sweep).find(tree)
-        member = known or Member(str(hydra.sweep.subdir), tree, tuple(overrides))
+        member = Member(str(hydra.sweep.subdir), tree, tuple(overrides))
+        if known := members.read(sweep).find(tree):
+            member = known.logged_to(tree.logger)
         check_folder(member, sweep)
         members.add(sweep, [member], {})
         self.started = True

@@ -29,7 +29,7 @@ def take(file: int, name: str) -> bool:
             if error.errno not in NO_LOCKS:
                 raise
             log.warning(
-                "%s: its file system has no locks (%s); see to it that no other process writes there",
+                "%s: its file system has no locks (%s); make sure that no other process writes there",
                 name, error.strerror,
             )  # fmt: skip
             return True

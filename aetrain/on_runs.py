@@ -70,6 +70,9 @@ class Request:
             config = dataclasses.replace(config, device=device.here(config.device))
         config = stored.changed(config, plain_values(self.further))
         device.check_device(config.device)
+        if config.model.needs_labels and (why := self.task.not_given_classes):
+            told = f"model={config.model.name} is given the class of every image"
+            raise UserError(f"aetrain {self.task.name}: {told}, {why}")
         self.task.check(config)
         return Asked(self.task, run, config, self.images, self.given, self.seed, out)
 

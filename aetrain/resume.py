@@ -7,6 +7,7 @@ against what may change, and set on the typed tree.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from aetrain.compose import check_typed, typed_out, unquoted
+from aetrain.compose import check, check_typed, composed, typed_out, unquoted
 from aetrain.config import stored
 from aetrain.config.explain import unknown
 from aetrain.config.schema import Config
+from aetrain.config.schema.logger import Logger
 from aetrain.config.tables import GROUPS
 from aetrain.config.tree import MAY_CHANGE, flatten, plain
 from aetrain.errors import UserError
@@ -50,17 +52,36 @@ def arguments(overrides: Sequence[str]) -> Resumed | None:
     if folder.suffix == ".pt" or folder.name == "checkpoints":
         run = folder.parent if folder.name == "checkpoints" else folder.parent.parent
         raise UserError(f"resume={folder}: give the run's folder, resume={run}")
+    logger, further = _logger(further)
     if members.is_sweep(folder):
-        sweep = members.read(folder)
+        sweep = _logged(members.read(folder), logger)
         if not sweep.members:
-            raise UserError(f"resume={folder}: no member of this sweep has begun; give its command again")
+            raise UserError(f"resume={folder}: no run of this sweep has begun; give its command again")
         for member in sweep.members:
             check_typed(member.config)
         return Resumed(folder, further, sweep=sweep, launch=_launch(folder, sweep, further))
     if not (folder / "config.yaml").exists():
         raise UserError(f"resume={folder}: no run is there (no config.yaml); give a folder such as outputs/vae/<time>")
     config = stored.read(folder / "config.yaml")
-    return Resumed(folder, further, config=stored.changed(config, _further(further, config, folder)))
+    changed = stored.changed(config, _further(further, config, folder))
+    return Resumed(folder, further, config=changed if logger is None else dataclasses.replace(changed, logger=logger))
+
+
+def _logger(words: Sequence[str]) -> tuple[Logger | None, list[str]]:
+    """The logger that the user's own words ask for, and the other words. What the folder says of one is not taken over
+    (config/stored.py)."""
+    own = [word for word in words if re.match(r"logger[=.]", word)]
+    if not own:
+        return None, list(words)
+    if not any(word.startswith("logger=") for word in own):
+        raise UserError(f"{own[0]}: a run's logger is given again on resume; add logger=mlflow or logger=wandb")
+    return check(composed(own)[0], own).logger, [word for word in words if word not in own]
+
+
+def _logged(sweep: Sweep, logger: Logger | None) -> Sweep:
+    if logger is None:
+        return sweep
+    return dataclasses.replace(sweep, members=tuple(member.logged_to(logger) for member in sweep.members))
 
 
 def _launch(folder: Path, sweep: Sweep, further: Sequence[str]) -> list[str]:
@@ -68,8 +89,8 @@ def _launch(folder: Path, sweep: Sweep, further: Sequence[str]) -> list[str]:
     for override in further:
         if not re.match(r"hydra(/launcher|\.launcher\.\w+)=", override):
             raise UserError(
-                f"{override}: a sweep is continued as it was, but for hydra/launcher and its keys; leave it out, or "
-                f"resume a member, as in resume={folder}/<member>"
+                f"{override}: a sweep is continued as it was, but for its launcher and its logger; leave it out, or "
+                f"resume one of its runs, as in resume={folder}/<run>"
             )
     found = [f"hydra.sweep.dir={typed_out(str(folder))}"]
     if not any(override.startswith("hydra/launcher=") for override in further):

@@ -1,4 +1,5 @@
-"""A run's folder and everything that is written into it. The training code does not know TensorBoard."""
+"""A run's folder and everything that is written into it, and what a logger beside it gets. The training code does not
+know TensorBoard."""
 
 from __future__ import annotations
 
@@ -26,6 +27,8 @@ from aetrain.errors import UserError
 from aetrain.events import EventFile
 from aetrain.files import write_atomically, write_json
 from aetrain.folder import check_links
+from aetrain.loggers.background import Background
+from aetrain.loggers.connect import connected
 from aetrain.version import __version__
 
 APPENDED = (
@@ -47,6 +50,7 @@ class Run:
         self._lock = _lock(folder)
         self._metrics: Any = None
         self._events: EventFile | None = None
+        self._loggers: list[Background] = []
 
     def open(self, position: Mapping[str, int] | None = None, step: int = 0) -> Run:
         """Begin to write. position: of `position()` at the checkpoint from which a run goes on, after `step` steps;
@@ -69,6 +73,7 @@ class Run:
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(self.config))).encode())
         self._metrics = open(folder / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         self._events = EventFile(folder, step)
+        self._loggers = connected(self.config, folder)
         if position is None:
             self.text(0, "run", self._card())
         return self
@@ -76,10 +81,14 @@ class Run:
     def __enter__(self) -> Run:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for file in (self._metrics, self._events, self._lock):
-            if file is not None:
-                file.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            for logger in self._loggers:
+                logger.close(interrupted=kind is not None)
+        finally:
+            for file in (self._metrics, self._events, self._lock):
+                if file is not None:
+                    file.close()
 
     def _card(self) -> str:
         """The command and the configuration, for TensorBoard's text page; indented, Markdown shows it as it is."""
@@ -101,6 +110,8 @@ class Run:
         self._metrics.write(json.dumps({"step": step, "epoch": round(epoch, 6), **_strict(values)}) + "\n")
         self._metrics.flush()
         self._events.add(Summary(value=[Summary.Value(tag=tag, simple_value=v) for tag, v in values.items()]), step)
+        for logger in self._loggers:
+            logger.log(step, values)
 
     def epoch(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
         """A row of results.csv, below the columns that its first row has."""
@@ -136,6 +147,8 @@ class Run:
         # TensorBoard sorts by name, and what a run's outcome looks like comes before what its weights look like.
         tag = f"weights/{name}" if name == "filters" else f"grids/{name}"
         self._events.add(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
+        for logger in self._loggers:
+            logger.image(step, tag, png)
 
     def pictures(self) -> list[str]:
         """The latest of each kind, as seen from the folder."""
@@ -160,6 +173,8 @@ class Run:
                 "seconds": round(seconds, 3),
             },
         )
+        for logger in self._loggers:
+            logger.finish(status, metrics)
 
     def _hparams_row(self, step: int, metrics: Mapping[str, float]) -> None:
         # Values that TensorBoard cannot show (lists, None) become text, so that all members of a sweep have the same
@@ -168,7 +183,7 @@ class Run:
         values = {
             key: value if isinstance(value, bool | int | float | str) else json.dumps(value)
             for key, value in flatten(plain(self.config)).items()
-            if key != "data.root"
+            if key != "data.root" and not key.startswith("logger.")
         }
         _, start, end = summaries.hparams(values, dict(metrics))
         self._events.add(start, step)

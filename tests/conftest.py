@@ -109,6 +109,12 @@ def images():
 
 
 @pytest.fixture
+def labels():
+    """Of `images`: every class in turn."""
+    return torch.arange(64) % 10
+
+
+@pytest.fixture
 def float64():
     """Within the test, torch computes in float64."""
     torch.set_default_dtype(torch.float64)

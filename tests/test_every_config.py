@@ -35,7 +35,7 @@ def test_it_trains(small_run, group, option):
     assert result["status"] == "done" and result["metrics"]["test/loss"] > 0
 
 
-@pytest.mark.parametrize("arch", ["linear", "mlp", "conv"])
+@pytest.mark.parametrize("arch", ["linear", "mlp", "conv", "residual", "burgess"])
 def test_every_architecture_trains(small_run, arch):
     small_run("model=vae", f"net={arch}", "model.likelihood=gaussian", "model.sigma=0.5")
 

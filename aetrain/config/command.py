@@ -125,7 +125,7 @@ def unreadable(word: str) -> str:
     if not sign:
         return _bare(0, [word])
     if not re.fullmatch(r"[+~]{0,2}[A-Za-z_][\w./@-]*", key):
-        return f"{word}: {key or 'this'} is no key; write key=value, as in trainer.epochs=20"
+        return f"{word}: {key or 'this'} is not a key; write key=value, as in trainer.epochs=20"
     if value.startswith("=") and value.strip("= "):
         return f"{word}: did you mean {key}={value.strip('= ')}?"
     missing = _unclosed(value)

@@ -64,9 +64,9 @@ ON_A_RUN = {
     "run=outputs/vae/<time>": "the run, with the weights that it was tested with; a checkpoint of one; or the folder "
     "of a sweep or of several runs: all that are done, and a table over them",
     "out=<run>/<task>_<n>": "the folder for what is written; by default a new one inside the run's",
-    "seed=0": "of what is drawn at random",
+    "seed=0": "seed of what is drawn at random",
     "data=folder data.path=photos": "other images than the run's, with all keys of their group, fitted to its size and "
-    " channels; without data=, the keys of the run's own data, as in data.limit=100",
+    "channels; without data=, the keys of the run's own data, as in data.limit=100",
     "device=auto": "where to compute, with all keys of the group; by default as the run did",
 }
 

@@ -55,6 +55,11 @@ def check_run(config: Config) -> None:
         )
     config.net.check(known.image_shape)
     config.model.check(config.net)
+    if config.model.needs_labels and not known.n_classes:
+        raise UserError(
+            f"model={config.model.name}: is given the class of every image, and data={config.data.name} has no labels "
+            "here; choose data that have, or model=vae"
+        )
     if config.trainer.patience is not None and not has_val(config.data):
         raise UserError(
             f"trainer.patience={config.trainer.patience}: early stopping needs validation images; "
@@ -88,12 +93,14 @@ def check_objective(config: Config) -> None:
     if task.name == "linear":
         check_linear(config)
     if task.name == "classify":
+        if model.needs_labels:
+            raise UserError(f"task=classify: model={model.name} is given the class that is to be found; use model=vae")
         if len(task.layers) > 1 and not config.net.is_dense:
             raise UserError(
-                f"net={config.net.name}: task=classify stacks layers on codes, which are no images; use linear or mlp"
+                f"net={config.net.name}: task=classify stacks layers on codes, which are not images; use linear or mlp"
             )
         if not card(config.data).n_classes:
-            raise UserError(f"task=classify: data={config.data.name} has no labels here; choose data that have")
+            raise UserError(f"task=classify: data={config.data.name} has no labels here; choose data with labels")
         for units in task.layers:
             dataclasses.replace(model, latent_dim=units)  # checks the model's values against this size
     if config.trainer.nll_samples and not isinstance(model, VAE):
@@ -197,6 +204,6 @@ def check_schedule(key: str, schedule: Schedule, name: str, target: float, steps
         )
     if schedule.kind == "cyclical" and (1 - schedule.length) * steps < schedule.cycles:
         raise UserError(
-            f"{key}.cycles={schedule.cycles}: {steps} steps in so many cycles, {schedule.length:g} of each a warm-up, "
-            f"leave no step at {name}={target:g}; give fewer cycles or a smaller {key}.length"
+            f"{key}.cycles={schedule.cycles}: {steps} steps in that many cycles, {schedule.length:g} of each a "
+            f"warm-up, leave no step at {name}={target:g}; give fewer cycles or a smaller {key}.length"
         )

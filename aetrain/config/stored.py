@@ -48,7 +48,8 @@ def read(path: Path) -> Config:
 def build(tree: Any, where: str) -> Config:
     """The typed configuration of nested dicts of plain values. where: the file that an error names.
 
-    `data.root` is not taken over: where MNIST is unpacked is for who runs the program to say."""
+    `data.root` is not taken over: where MNIST is unpacked is for who runs the program to say. Neither is a logger: the
+    file may be someone else's, and so would be the server that it names."""
     try:
         config = _groups(modern(tree))
         check_ranges(config)
@@ -73,11 +74,18 @@ def changed(config: Config, values: Iterable[tuple[str, Any]]) -> Config:
 
 def modern(tree: Any) -> dict[str, Any]:
     """A whole tree, of the first generation (0.1) or of today, with today's names and keys. Raises ValueError."""
-    groups = {*GROUPS, "trainer"} - {"net"}
+    groups = {*GROUPS, "trainer"} - {"net", "logger"}
     if not isinstance(tree, dict) or not all(isinstance(tree.get(group), dict) for group in groups):
         raise ValueError("it is not the configuration of a run")
     tree = {"net": {}} | renamed(tree)
-    tree = OF_THE_WHOLE | tree | {group: values | tree[group] for group, values in ADDED.items()}
+    tree = (
+        OF_THE_WHOLE
+        | tree
+        | {"logger": {"name": "tensorboard"}}
+        | {group: values | tree[group] for group, values in ADDED.items()}
+    )
+    if tree["net"].get("name") == "conv":
+        tree["net"] = {"hidden": [], "kernel": 4, "stride": 2, "norm": "none"} | tree["net"]
     if tree["model"].get("name") == "beta_vae" and isinstance(tree["model"].get("schedule"), dict):
         schedules = {"recon_weight": dataclasses.asdict(Schedule())} | tree["model"]["schedule"]
         tree["model"] = {"recon_weight": 1.0} | tree["model"] | {"schedule": schedules}

@@ -23,6 +23,7 @@ SYNONYMS = {
         "optimizer.eps": "epsilon adam_eps adam_epsilon",
         "optimizer.schedule.kind": "scheduler lr_scheduler lr_schedule schedule",
         "optimizer": "optim opt optimiser",
+        "logger": "loggers tracker tracking experiment_tracker",
         "model.latent_dim": "z_dim zdim dim_z z_size latent latents latent_dims latent_size latent_dimension n_latent "
         "num_latents n_latents code_size code_dim embedding_dim embed_dim bottleneck bottleneck_dim nz n_z z",
         "model.beta": "kl_weight kld_weight kl_coef kl_coeff kl_beta beta_kl kl_lambda kl_scale",

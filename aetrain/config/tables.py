@@ -15,9 +15,12 @@ from importlib.metadata import EntryPoint
 from aetrain.config.packages import offers, package_of
 from aetrain.config.schema import data, net, optimizer
 from aetrain.config.schema.device import Device
+from aetrain.config.schema.logger import MLflow, TensorBoard, WandB
 from aetrain.config.schema.model.ae import AE
+from aetrain.config.schema.model.beta_tcvae import BetaTCVAE
 from aetrain.config.schema.model.beta_vae import BetaVAE
 from aetrain.config.schema.model.contractive import Contractive
+from aetrain.config.schema.model.cvae import CVAE
 from aetrain.config.schema.model.dae import DAE
 from aetrain.config.schema.model.iwae import IWAE
 from aetrain.config.schema.model.sparse import Sparse
@@ -103,19 +106,25 @@ def _loaded(group: str, point: EntryPoint) -> type:
         cls = point.load()
     except (Exception, SystemExit) as error:  # which package it is, is what a person must know
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserError(f"{told}, which cannot be loaded ({reason}); mend or uninstall it") from error
+        raise UserError(f"{told}, which cannot be loaded ({reason}); fix or uninstall it") from error
     if not dataclasses.is_dataclass(cls) or not isinstance(cls, type):
-        raise UserError(f"{told}, whose {point.value} is no dataclass; mend or uninstall it")
+        raise UserError(f"{told}, whose {point.value} is no dataclass; fix or uninstall it")
     return cls
 
 
 MODELS = Table(
     "models",
-    {"ae": AE, "dae": DAE, "sparse": Sparse, "contractive": Contractive, "vae": VAE, "beta_vae": BetaVAE, "iwae": IWAE},
+    {"ae": AE, "dae": DAE, "sparse": Sparse, "contractive": Contractive,
+     "vae": VAE, "beta_vae": BetaVAE, "iwae": IWAE, "cvae": CVAE, "beta_tcvae": BetaTCVAE},
     "aetrain.models",
     "model",
+)  # fmt: skip
+NETS = Table(
+    "nets",
+    {"linear": net.Linear, "mlp": net.MLP, "conv": net.Conv, "residual": net.Residual, "burgess": net.Burgess},
+    "aetrain.nets",
+    "net",
 )
-NETS = Table("nets", {"linear": net.Linear, "mlp": net.MLP, "conv": net.Conv}, "aetrain.nets", "net")
 SETS = Table(
     "data",
     {"mnist": data.MNIST, "folder": data.Folder, "array": data.Array, "parquet": data.Parquet,
@@ -152,6 +161,7 @@ TASKS: dict[str, type] = {
     "explore": Explore,
 }
 ON_RUNS: dict[str, type[OnRun]] = {name: cls for name, cls in TASKS.items() if issubclass(cls, OnRun)}
+LOGGERS = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WandB}
 DEVICES = dict.fromkeys(("auto", "cpu", "cuda", "mps"), Device)
 
 # Group -> option -> dataclass. `trainer` has no name: its one dataclass is the group's.
@@ -161,6 +171,7 @@ GROUPS: dict[str, Mapping[str, type]] = {
     "data": SETS,
     "device": DEVICES,
     "optimizer": OPTIMIZERS,
+    "logger": LOGGERS,
     "task": TASKS,
 }
 TRAINER = Trainer

@@ -127,12 +127,12 @@ def flatten(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
 # and the optimizer's numbers (a run that diverged is resumed with a smaller learning rate). The rest would make it
 # another run.
 MAY_CHANGE = re.compile(
-    r"(trainer\.(?!batch_size$)\w+|device(\.\w+)?|data\.(root|path)|optimizer\.(?!name$|history$|schedule)\w+|tags)$"
+    r"(trainer\.(?!batch_size$)\w+|device(\.\w+)?|data\.(root|path)|optimizer\.(?!name$|history$|schedule)\w+|logger(\.\w+)?|tags)$"
 )
 
 # What may differ between two runs whose numbers are the same.
 _NOT_HASHED = re.compile(
-    r"(name|tags|data\.(root|path)|trainer\.(minutes|profile_steps|log_every|checkpoint_\w+|grid_epochs|objective_metric))$"
+    r"(name|tags|logger\.\w+|data\.(root|path)|trainer\.(minutes|profile_steps|log_every|checkpoint_\w+|grid_epochs|objective_metric))$"
 )
 
 
@@ -146,5 +146,6 @@ def config_hash(config: Any, content: str | None = None) -> str:
 
 def identity(config: Any) -> str:
     """A text that is equal for two configurations that describe the same run, however they were typed."""
-    kept = {key: value for key, value in flatten(plain(config)).items() if key not in ("data.root", "name", "tags")}
+    kept = {key: value for key, value in flatten(plain(config)).items()
+            if key not in ("data.root", "name", "tags") and not key.startswith("logger.")}  # fmt: skip
     return json.dumps(kept, sort_keys=True)

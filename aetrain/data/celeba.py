@@ -56,7 +56,7 @@ def _scan(config: Folder) -> Scan:
             about = (folder / name).stat()
         except OSError as error:
             raise UserError(
-                f"{folder / name}: {error.strerror}; unpack img_align_celeba.zip anew into {folder.parent}"
+                f"{folder / name}: {error.strerror}; unpack img_align_celeba.zip again into {folder.parent}"
             ) from error
         files.append(File(name, str((folder / name).resolve()), about.st_size, about.st_mtime_ns))
     return made(files, [parts[file.name] for file in files], None)

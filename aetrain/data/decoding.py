@@ -248,7 +248,7 @@ class _Check:
     def __call__(self) -> None:
         if self.asked is not None:
             raise Interrupted(
-                f"{self.asked.name} while decoding {self._source}: what is decoded is kept; the same command goes on "
+                f"{self.asked.name} while decoding {self._source}: what is decoded is kept; the same command continues "
                 "from there",
                 EXIT_CODES[self.asked],
             )

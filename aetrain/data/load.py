@@ -89,7 +89,7 @@ def _keeps(config: Data, known: Card, parts: dict[str, Lazy], n: int, device: to
     if not isinstance(parts["train"].source, Stored):  # computed
         if not known.binary and config.binarization in ("static", "dynamic"):
             raise UserError(
-                f"data.binarization={config.binarization}: the images of data={config.name} are computed anew each "
+                f"data.binarization={config.binarization}: the images of data={config.name} are computed again each "
                 "time, and nothing that is drawn is kept; data.binarization=threshold needs no room"
             )
         return False

@@ -81,13 +81,13 @@ def _bytes_of(name: str, folder: Path) -> bytes:
         if hashlib.md5(content, usedforsecurity=False).hexdigest() == MD5[name]:
             return content
         raise UserError(
-            f"{path}: {len(content):,} bytes that are not MNIST's; move or delete the file to have it unpacked anew, "
+            f"{path}: {len(content):,} bytes that are not MNIST's; move or delete the file to have it unpacked again, "
             "or give another data.root=…"
         )
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); mend it or give another data.root=…") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror}); repair it or give another data.root=…") from error
     content = _unpack(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def _unpack(name: str) -> bytes:
     try:
         content = lzma.decompress(bundled.read_bytes())
     except (OSError, lzma.LZMAError) as error:
-        raise UserError(f"{bundled}: partial or corrupt ({error}); install aetrain anew") from error
+        raise UserError(f"{bundled}: partial or corrupt ({error}); reinstall aetrain") from error
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != MD5[name]:
-        raise UserError(f"{bundled}: its content is not that of MNIST; install aetrain anew")
+        raise UserError(f"{bundled}: its content is not that of MNIST; reinstall aetrain")
     return content

@@ -173,7 +173,7 @@ def files_below(root: Path, suffixes: Set[str], follow_links: bool) -> list[File
     except FileNotFoundError as error:
         if not root.exists():
             raise UserError(f"data.path={root}: there is no such folder") from error
-        raise UserError(f"{error.filename}: gone, or a link to nothing; mend or remove it") from error
+        raise UserError(f"{error.filename}: gone, or a link to nothing; fix or remove it") from error
     except OSError as error:
         raise UserError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
     return found

@@ -146,6 +146,11 @@ class Splits:
         return Facts(train.image_shape, len(train), mean, self.n_classes, self.binary, self.factors, self.scale)
 
     @property
+    def unlabelled(self) -> int:
+        """Images without a label."""
+        return sum(int((split.labels == UNLABELLED).sum()) for split in (self.train, self.val, self.test))
+
+    @property
     def held_out(self) -> Split:
         """The validation split, or the test split where there is none."""
         return self.val if len(self.val) else self.test

@@ -20,9 +20,9 @@ def singular_values(model: Autoencoder, split: Split, most: int = IMAGES) -> Ten
     large: the directions along the data (Rifai et al. 2011, section 5.4)."""
     found = []
     with evaluating(model):
-        for x, _ in split.chunks(8, most):
-            for one in x:
-                jacobian = torch.func.jacrev(lambda x: model.encode(x[None]).flatten())(one)  # (D, C, H, W)
+        for batch in split.chunks(8, most):
+            for one, label in zip(batch.x, batch.y.unsqueeze(1), strict=True):
+                jacobian = torch.func.jacrev(lambda x, y=label: model.encode(x[None], y).flatten())(one)  # (D, C, H, W)
                 found.append(torch.linalg.svdvals(jacobian.detach().flatten(1).double()))
     return torch.stack(found).mean(0)
 

@@ -18,8 +18,9 @@ def jacobian_norm(model: Autoencoder, split: Split, most: int = IMAGES) -> float
     """‖∂code/∂x‖_F, the mean over the first `most` images; of the posterior's mean, for a model that has one."""
     norms = []
     with evaluating(model):
-        for x, _ in split.chunks(AT_ONCE, most):
-            norms.append(jacobian_squared_norm(lambda x: model.encode(x).flatten(1), x).detach().sqrt().double())
+        for x, y in split.chunks(AT_ONCE, most):
+            norm = jacobian_squared_norm(lambda x, y=y: model.encode(x, y).flatten(1), x)
+            norms.append(norm.detach().sqrt().double())
     return float(torch.cat(norms).mean())
 
 

@@ -13,6 +13,8 @@ from aetrain.data.split import Split
 from aetrain.device import Precision
 from aetrain.models import Autoencoder
 
+PAIRS = 2000  # images: all pairs of 10,000 take 23 s, of these 1 s
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -60,8 +62,25 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
 
 def split_statistics(model: Autoencoder, split: Split, batch_size: int, seed: int,
                      most: int | None = None) -> dict[str, Tensor]:  # fmt: skip
-    """The model's batch statistics over the whole split: a first pass, for models that have any, with the noise that
-    the second will draw."""
+    """The model's batch statistics over the whole split, and the means of its terms of pairs over the first PAIRS
+    images: a first pass, for models that have any, with the noise that the second will draw."""
+    found = _means(model, split, batch_size, seed, most)
+    return found | (_of_pairs(model, split, batch_size, seed, most) if model.pair_terms else {})
+
+
+def _of_pairs(model: Autoencoder, split: Split, batch_size: int, seed: int, most: int | None) -> dict[str, Tensor]:
+    parts: dict[str, list[Tensor]] = {}
+    images = 0
+    for x, y in split.chunks(batch_size, min(PAIRS, most or PAIRS)):
+        with model.noise.fixed(seed, images):
+            for name, value in model.paired(x, y).items():
+                parts.setdefault(name, []).append(value)
+        images += len(x)
+    terms = model.pairwise({name: torch.cat(values) for name, values in parts.items()})
+    return {name: value.mean(dtype=torch.float64).to(torch.get_default_dtype()) for name, value in terms.items()}
+
+
+def _means(model: Autoencoder, split: Split, batch_size: int, seed: int, most: int | None) -> dict[str, Tensor]:
     sums: dict[str, Tensor] = {}
     images = 0
     for x, y in split.chunks(batch_size, most):

@@ -102,11 +102,16 @@ def _conv_encoder(model: Autoencoder, network: ConvEncoder) -> list[Step]:
         steps.append(Step("conv", conv.weight, conv.bias, {"from": shape}))
         steps += _activation(network.activation)
         shape = [len(conv.weight), shape[1] // 2, shape[2] // 2]
+    for layer in network.hidden:
+        steps += [Step("linear", layer.weight, layer.bias), *_activation(network.activation)]
     return [*steps, Step("linear", network.head.weight, network.head.bias)]
 
 
 def _conv_decoder(model: Autoencoder, network: ConvDecoder) -> list[Step]:
-    steps, shape = [Step("linear", network.head.weight, network.head.bias)], list(network.feature_shape)
+    steps, shape = [], list(network.feature_shape)
+    for layer in network.hidden:
+        steps += [Step("linear", layer.weight, layer.bias), *_activation(network.activation)]
+    steps.append(Step("linear", network.head.weight, network.head.bias))
     for conv in network.convs:
         steps += _activation(network.activation)
         steps.append(Step("deconv", conv.weight, conv.bias, {"from": shape}))

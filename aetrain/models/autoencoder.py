@@ -30,6 +30,7 @@ class Autoencoder(nn.Module):
 
     outputs_per_latent: ClassVar[int] = 1  # numbers that the encoder gives for each dimension of the code
     unit_norm_decoder: bool = False
+    pair_terms: ClassVar[tuple[str, ...]] = ()  # names of what `pairwise` gives
 
     def __init__(self, config, net, facts: Facts):
         super().__init__()
@@ -39,7 +40,7 @@ class Autoencoder(nn.Module):
         self._split_statistics: Mapping[str, Tensor] = {}
         self.encoder = build_encoder(net, facts.image_shape, config.latent_dim * self.outputs_per_latent)
         tied_to = self.encoder if getattr(config, "tied", False) else None
-        self.decoder = build_decoder(net, config.latent_dim, facts.image_shape, self.unit_norm_decoder, tied_to)
+        self.decoder = build_decoder(net, self.decoder_inputs, facts.image_shape, self.unit_norm_decoder, tied_to)
         for name, value in hparams(config).items():
             self.register_buffer(name, torch.tensor(value), persistent=False)
         if config.likelihood == "gaussian" and config.sigma_mode == "learned":
@@ -67,6 +68,11 @@ class Autoencoder(nn.Module):
     def code_shape(self) -> tuple[int, ...]:
         """Shape of one image's code: (D,) but for discrete codes."""
         return self.config.code_shape
+
+    @property
+    def decoder_inputs(self) -> int:
+        """Numbers that the decoder's network is given: those of the code and, in a conditional model, of the label."""
+        return self.config.latent_dim
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """(B, C, H, W) -> (B, *code_shape), deterministic."""
@@ -145,6 +151,22 @@ class Autoencoder(nn.Module):
         if self.config.likelihood == "gaussian" and self.config.sigma_mode == "optimal":
             return {"variance": _mean_square(x, self.decode(self.draw_code(x, y), y))}
         return {}
+
+    def paired(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
+        """Per-image quantities, (B, …) each, whose pairs enter the objective, for `pairwise`; none for most models."""
+        return {}
+
+    def pairwise(self, paired: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Terms made of pairs of images: (B,) each."""
+        return {}
+
+    def of_pairs(self, paired: dict[str, Tensor]) -> dict[str, Tensor]:
+        """`pairwise` of the batch; in evaluation the mean over a split's first images, for every image: (B,) each."""
+        known = self._split_statistics
+        if self.pair_terms and all(name in known for name in self.pair_terms):
+            n = len(next(iter(paired.values())))
+            return {name: known[name].expand(n) for name in self.pair_terms}
+        return self.pairwise(paired)
 
     def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
         """What a person should know of a trained model's diagnostics, a sentence each."""

@@ -21,12 +21,14 @@ from aetrain.nets.mlp import MLPEncoder
 from aetrain.noise import mix
 from aetrain.pictures.filters import filters
 from aetrain.pictures.reconstructions import reconstructions
-from aetrain.pictures.samples import CODES, samples, samples_gaussian
+from aetrain.pictures.samples import CODES, samples, samples_by_class, samples_gaussian
 from aetrain.pictures.traversals import traversals
 
 ROWS = COLUMNS = 8
 GAP = 2  # pixels between images
 FONT = ImageFont.load_default(13)
+CLASSES = 20  # rows of a conditional model's samples, at most
+LETTERS = 24  # of a class's name left of its row
 LINE, SPACE = 17, 8  # pixels: of a line of text, around it
 ROW_LABELS = {2: ["original", "reconstruction"], 3: ["original", "corrupted", "reconstruction"]}
 ENLARGED = 84  # pixels of the longer side of a small image, about, where it is enlarged
@@ -55,8 +57,7 @@ def make_grids(model: Autoencoder, splits: Splits, seed: int) -> list[Grid]:
         caption = f"The first images of the {split} split and what the model makes of them, without sampling."
         grids = [labelled("reconstructions", rows, caption, kinds * len(rows))]
         if model.prior is not None:
-            caption = "Decoded from random draws of the prior: means of the likelihood, not draws of it."
-            grids.append(labelled("samples", samples(model, labels), caption))
+            grids.append(_conditional(model, splits) if model.config.needs_labels else _drawn(model, labels))
             caption = "The first test image. In each row one dimension of its code goes from -3 to 3."
             rows = traversals(model, *first)
             grids.append(labelled("traversals", rows, caption, [f"z[{i}]" for i in range(len(rows))]))
@@ -69,6 +70,18 @@ def make_grids(model: Autoencoder, splits: Splits, seed: int) -> list[Grid]:
             caption = f"Weights of the first {len(weight)} units, each scaled by its largest; grey is 0."
             grids.append(labelled("filters", filters(weight, splits.train.image_shape), caption))
         return grids
+
+
+def _drawn(model: Autoencoder, labels: Tensor) -> Grid:
+    caption = "Decoded from random draws of the prior: means of the likelihood, not draws of it."
+    return labelled("samples", samples(model, labels), caption)
+
+
+def _conditional(model: Autoencoder, splits: Splits) -> Grid:
+    classes = min(splits.n_classes, CLASSES)
+    names = [short(name) for name in splits.classes[:classes]] or [str(i) for i in range(classes)]
+    caption = "Decoded from random draws of the prior: the same code down each column, each row with its class."
+    return labelled("samples", samples_by_class(model, classes, COLUMNS), caption, names)
 
 
 @torch.no_grad()
@@ -151,6 +164,12 @@ def labelled(name: str, images: Tensor, caption: str, rows: Sequence[str] = ()) 
     buffer = io.BytesIO()
     canvas.save(buffer, "PNG", compress_level=3, pnginfo=about)
     return Grid(name, buffer.getvalue(), canvas.height, canvas.width, drawn.channels)
+
+
+def short(name: str) -> str:
+    """A class's name, left of its row."""
+    name = " ".join(name.split())
+    return name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
 
 
 def beside(parts: Sequence[Tensor], columns: int) -> Tensor:

@@ -18,6 +18,15 @@ def samples(model: Autoencoder, labels: Tensor) -> Tensor:
     return model.sample(len(labels), labels)
 
 
+def samples_by_class(model: Autoencoder, classes: int, columns: int) -> Tensor:
+    """A conditional model's, a row for each of the first classes and the same code down each column:
+    (classes, columns, C, H, W)."""
+    like = next(model.parameters())
+    z = model.prior.sample(columns, like).repeat(classes, 1)
+    labels = torch.arange(classes, device=like.device).repeat_interleave(columns)
+    return model.decode(z, labels).unflatten(0, (classes, columns))
+
+
 def samples_gaussian(model: Autoencoder, train: Iterable[Batch], labels: Tensor) -> Tensor:
     """For a model without a prior: decoded from a Gaussian fitted to the codes of training images (ex-post density
     estimation, Ghosh et al. 2020). labels: (n,) -> (n, C, H, W)."""

@@ -12,13 +12,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from aetrain import locks
 from aetrain.config import stored
 from aetrain.config.schema import Config
+from aetrain.config.schema.logger import Logger
 from aetrain.config.tree import identity, plain
 from aetrain.errors import UserError
 from aetrain.files import write_json
@@ -43,6 +44,10 @@ class Member:
         """Of `<n>_<overrides>`; -1 for a folder of another form."""
         found = re.match(r"(\d{1,9})_", self.folder)
         return int(found[1]) if found else -1
+
+    def logged_to(self, logger: Logger) -> Member:
+        """The same with the logger that the user asks for: what is stored says nothing of one."""
+        return replace(self, config=replace(self.config, logger=logger))
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def read(folder: Path) -> Sweep:
             raise ValueError("it is not of a format that this version of aetrain reads")
         members = tuple(_member(entry, path) for entry in content["members"])
         if len({member.folder for member in members}) != len(members):
-            raise ValueError("two members share a folder")
+            raise ValueError("two runs share a folder")
         return Sweep(members, _launch(content.get("launch")))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: refused, {error}") from error
@@ -94,7 +99,7 @@ def read(folder: Path) -> Sweep:
 def _member(entry: Any, path: Path) -> Member:
     folder, overrides = entry["folder"], entry.get("overrides", [])
     if not isinstance(overrides, list) or not all(isinstance(word, str) for word in overrides):
-        raise ValueError("a member's overrides are not words")
+        raise ValueError("a run's overrides are not words")
     check_name(folder)
     return Member(folder, stored.build(entry["config"], str(path)), tuple(overrides))
 

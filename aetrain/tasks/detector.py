@@ -104,7 +104,7 @@ def kept(work: Work) -> Detector | None:
 
 def _read(path: Path, work: Work) -> Detector | None:
     """None for one that was made with other weights or keys. Raises a UserError for a damaged file."""
-    told = f"{path}: damaged, or not written by aetrain anomaly; delete it, and the thresholds are found anew"
+    told = f"{path}: damaged, or not written by aetrain anomaly; delete it to compute the thresholds again"
     try:
         content = io.BytesIO(stored.read_bytes(path, LARGEST))
         with zipfile.ZipFile(content) as members:

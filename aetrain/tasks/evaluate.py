@@ -8,6 +8,7 @@ import math
 import torch
 
 from aetrain.evaluation import disentanglement
+from aetrain.evaluation.by_likelihood import accuracy_by_likelihood
 from aetrain.evaluation.nll import importance_nll
 from aetrain.evaluation.probes import probes
 from aetrain.evaluation.quality import has_ssim, psnr, ssim
@@ -18,13 +19,13 @@ from aetrain.tasks.work import Work
 
 log = logging.getLogger(__name__)
 
-MAIN = ("nelbo", "loss", "recon", "kl", "nll", "psnr_db", "linear_probe", "knn", "mig")
+MAIN = ("nelbo", "loss", "recon", "kl", "nll", "accuracy_by_likelihood", "psnr_db", "linear_probe", "knn", "mig")
 
 
 def run(work: Work) -> dict[str, float]:
     """Every term and diagnostic of a split, under the names that they have in TensorBoard, then the likelihood, image
     quality, and what the codes tell of labels and factors."""
-    found = terms(work) | nll(work) | quality(work)
+    found = terms(work) | nll(work) | by_likelihood(work) | quality(work)
     if work.task.codes and not math.isfinite(found["loss"]):
         log.info("the loss is not finite: what the codes tell is left out")
     elif work.task.codes:
@@ -47,6 +48,15 @@ def nll(work: Work) -> dict[str, float]:
         return {"nll": importance_nll(work.model, split, samples, seed)}
 
 
+def by_likelihood(work: Work) -> dict[str, float]:
+    """How often the likelihoods of a conditional model tell the class."""
+    if not work.config.model.needs_labels:
+        return {}
+    seed = mix(work.run_seed, "likelihoods of classes", work.split_name)
+    with work.counted(work.split, f"images, likelihoods of {work.model.facts.n_classes} classes") as split:
+        return {"accuracy_by_likelihood": accuracy_by_likelihood(work.model, split, seed)}
+
+
 @torch.no_grad()
 def quality(work: Work) -> dict[str, float]:
     """Of the reconstructions from the means of the codes, and the codes' own sparsity; means over images."""
@@ -64,9 +74,10 @@ def quality(work: Work) -> dict[str, float]:
 
 def of_codes(work: Work) -> dict[str, float]:
     """How much the codes move with the image; what classifiers make of them, beside what they make of pixels and of
-    PCA; how well their numbers agree with factors that are known."""
+    PCA; how well their numbers agree with factors that are known. No classifiers where the codes were made knowing the
+    class."""
     train, found = work.around.train, {"jacobian_norm": jacobian_norm(work.model, work.split)}
-    if work.split_name in ("val", "test") and len(train):
+    if work.split_name in ("val", "test") and len(train) and not work.config.model.needs_labels:
         with work.said("probes: k nearest neighbours and logistic regression"):
             for space, accuracies in probes(work.model, train, work.split).items():
                 suffix = "" if space == "codes" else f"_{space}"

@@ -36,6 +36,11 @@ def named(work: Work, key: str, word: str) -> Named:
         x, y = work.split.gather(place)
         return Named(x, y, work.names(index, 1)[0])
     path = path_of(key, word)
+    if work.config.model.needs_labels:
+        raise UserError(
+            f"{key}={word}: model={work.config.model.name} is given the image's class, which a file does not say; give "
+            "an image's number in the split"
+        )
     own = work.config.data
     background, fit = getattr(own, "background", "black"), getattr(own, "fit", "crop")
     spec = Spec(*work.model.facts.image_shape, False, fit, colour(background))
@@ -51,6 +56,14 @@ def named(work: Work, key: str, word: str) -> Named:
     if own.binarization != "none":
         x = (x >= 0.5).to(x.dtype)
     return Named(x, torch.full((1,), UNLABELLED, device=work.where), Path(word).name)
+
+
+def asked_labels(work: Work) -> list[int]:
+    """The labels that classes=[…] names; none where it is not given. Raises a UserError."""
+    asked, known = work.task.classes or [], work.class_names
+    if unknown := [name for name in asked if name not in known]:
+        raise UserError(f"classes=[{','.join(asked)}]: there is no class '{unknown[0]}'; {suggest(unknown[0], known)}")
+    return [known.index(name) for name in asked]
 
 
 def class_label(work: Work, key: str, name: str) -> int:

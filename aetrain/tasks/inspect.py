@@ -191,7 +191,7 @@ def _filters(work: Work) -> None:
 
 def _field(work: Work) -> None:
     """field.png, for points of the plane."""
-    if not is_plane(work.model):
+    if not is_plane(work.model) or work.config.model.needs_labels:
         return
     x, _ = work.split.first(work.task.images)
     points, arrows = field(work.model.reconstruct, 20, x)

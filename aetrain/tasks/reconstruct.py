@@ -7,21 +7,24 @@ from torch import Tensor
 
 from aetrain.evaluation.quality import psnr
 from aetrain.pictures.grids import beside, picture, png
+from aetrain.tasks.images import asked_labels
 from aetrain.tasks.work import Work
 
 
 @torch.no_grad()
 def run(work: Work) -> dict[str, float]:
-    """reconstructions.png, reconstructions.csv with the error of each image, and with `files` a PNG file of each."""
-    task, model, split = work.task, work.model, work.split
-    shown: list[tuple[Tensor, Tensor]] = []
+    """reconstructions.png, reconstructions.csv with the error of each image, and with `files` a PNG file of each.
+    With classes, the picture also shows every image's code decoded as each of them."""
+    task, model, split, labels = work.task, work.model, work.split, asked_labels(work)
+    shown: list[tuple[Tensor, ...]] = []
     totals, images = {"mse": 0.0, "psnr_db": 0.0}, 0
     with work.out.rows("reconstructions.csv", ["number", "image", "class", "mse", "psnr_db"]) as rows:
         for x, y, start in work.chunks(split, task.n):
             code = model.encode(x, y) if task.z == "mean" else model.draw_code(x, y)
             x_hat = model.decode(code, y).float()
             if images < task.shown:
-                shown.append((x, x_hat))
+                others = [model.decode(code, torch.full_like(y, label)).float() for label in labels]
+                shown.append((x, x_hat, *others))
             shown_hat = x_hat.clamp(0, 1)
             mse, db = (x - shown_hat).square().flatten(1).mean(1), psnr(x, shown_hat)  # (B,) each
             for i, (name, label, error, decibels) in enumerate(
@@ -33,6 +36,6 @@ def run(work: Work) -> dict[str, float]:
             totals["mse"] += float(mse.double().sum())
             totals["psnr_db"] += float(db.double().sum())
             images += len(x)
-    x, x_hat = (torch.cat(part)[: task.shown] for part in zip(*shown, strict=True))
-    work.out.file("reconstructions.png", picture(beside([x, x_hat], task.columns)))
+    parts = [torch.cat(part)[: task.shown] for part in zip(*shown, strict=True)]
+    work.out.file("reconstructions.png", picture(beside(parts, task.columns)))
     return {name: total / images for name, total in totals.items()}

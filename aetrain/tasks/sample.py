@@ -13,16 +13,16 @@ from aetrain.console import CountBar
 from aetrain.errors import UserError
 from aetrain.evaluation.codes import codes
 from aetrain.evaluation.density import gaussian, gaussian_mixture
-from aetrain.pictures.grids import picture, png, to_bytes
+from aetrain.pictures.grids import labelled, picture, png, short, to_bytes
 from aetrain.pictures.samples import CODES
-from aetrain.tasks.images import Named, named
+from aetrain.tasks.images import Named, asked_labels, named
 from aetrain.tasks.work import Work
 
 
 @torch.no_grad()
 def run(work: Work) -> dict[str, float]:
     """samples.png, with `around` the image itself first, and with `array` or `files` every sample."""
-    task = work.task
+    task, labels = work.task, asked_labels(work)
     image = None if task.around is None else named(work, "around", task.around)
     draw, shown = _around(work, image) if image else _source(work), [] if image is None else [image.x[0].cpu()]
     most = task.shown + len(shown)
@@ -30,13 +30,13 @@ def run(work: Work) -> dict[str, float]:
         for start in range(0, task.n, work.batch_size):
             stop = min(start + work.batch_size, task.n)
             with work.model.noise.fixed(work.seed, start), work.precision.autocast():
-                x = work.model.decode(draw(start, stop), _labels(work, image, start, stop)).float()
+                x = work.model.decode(draw(start, stop), _labels(work, labels, image, start, stop)).float()
             shown += list(x[: most - len(shown)].cpu())
             add(x)
             for i, one in enumerate(x if task.files else (), start):
                 work.out.file(f"files/{i:06d}.png", png(one))
             bar.advance(len(x))
-    work.out.file("samples.png", picture(torch.stack(shown), task.columns))
+    work.out.file("samples.png", _picture(work, torch.stack(shown), labels, image))
     return {}
 
 
@@ -69,11 +69,23 @@ def _source(work: Work) -> Draw:
     return lambda start, stop: drawn[start:stop]
 
 
-def _labels(work: Work, image: Named | None, start: int, stop: int) -> Tensor:
-    """For models that use them: the image's own, or every class in turn."""
-    if image is not None:
+def _labels(work: Work, labels: list[int], image: Named | None, start: int, stop: int) -> Tensor:
+    """For models that use them: those asked for in turn, else the image's own, else every class in turn."""
+    if image is not None and not labels:
         return image.y.expand(stop - start)
-    return torch.arange(start, stop, device=work.where) % max(work.model.facts.n_classes, 1)
+    turns = torch.tensor(labels or range(max(work.model.facts.n_classes, 1)), device=work.where)
+    return turns[torch.arange(start, stop, device=work.where) % len(turns)]
+
+
+def _picture(work: Work, shown: Tensor, labels: list[int], image: Named | None) -> bytes:
+    """A row for each class, with its name, of a model that is given classes; else all in rows."""
+    names = [work.class_names[i] for i in labels] or list(work.class_names)
+    if not work.config.model.needs_labels or image is not None or len(shown) < len(names):
+        return picture(shown, work.task.columns)
+    columns = min(work.task.columns, len(shown) // len(names))
+    rows = shown[: columns * len(names)].unflatten(0, (columns, -1)).transpose(0, 1)
+    caption = "Decoded from random draws of codes, each row with the class left of it."
+    return labelled("samples", rows, caption, [short(name) for name in names]).png
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import shlex
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -81,6 +82,11 @@ def started(config, folder: Path, overrides: list[str], splits: Splits, where: t
             state: dict[str, Any] | None, stacked: bool = False) -> Iterator[Training]:  # fmt: skip
     """A training that is ready to make its next step, with its folder open and locked until the end of the block."""
     began = time.monotonic()
+    if config.model.needs_labels and (n := splits.unlabelled):
+        raise UserError(
+            f"model={config.model.name}: is given the class of every image, and {n:,} of data={config.data.name} have "
+            "none; label them, or give model=vae"
+        )
     if state:
         overrides = [*state["overrides"], *(o for o in overrides if o not in state["overrides"])]
     torch.manual_seed(config.seed)
@@ -158,7 +164,8 @@ def tell(training: Training, metrics: dict[str, float]) -> None:
     title = f"test split, {len(training.splits.test):,} images:"
     log.info("%s", table(title, tested))
     if pictures := training.run.pictures():
-        log.info("pictures: %s", "  ".join(pictures))
+        log.info("%s", textwrap.fill(f"pictures: {'  '.join(pictures)}", 80, subsequent_indent="  ",
+                                     break_long_words=False, break_on_hyphens=False))  # fmt: skip
     folder = training.run.folder
     log.info("%s", folder)
     if training.config.net.name in explore.NETS:
@@ -227,8 +234,8 @@ def is_done_for_good(config, folder: Path) -> bool:
     more_patience = stopped_early and (patience is None or patience > (before.trainer.patience or 0))
     if more_steps or more_patience:
         raise UserError(
-            f"{folder}: is done, and cannot go on without its checkpoints/last.pt, which is gone; start a new run, or "
-            "leave out what would make it longer"
+            f"{folder}: has finished, and cannot continue without its checkpoints/last.pt, which is gone; start a new "
+            "run, or leave out what would make it longer"
         )
     return True
 
@@ -258,6 +265,6 @@ def explained(config, folder: Path) -> Iterator[None]:
         trainer = config.trainer
         raise RunFailed(
             f"out of memory on {config.device.name} with trainer.batch_size={trainer.batch_size} and "
-            f"trainer.eval_batch_size={trainer.eval_batch_size}; lower them, model.hidden or model.channels, or give "
+            f"trainer.eval_batch_size={trainer.eval_batch_size}; lower them, net.hidden or net.channels, or give "
             "device.precision=bf16"
         ) from error

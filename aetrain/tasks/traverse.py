@@ -9,8 +9,8 @@ import torch
 from aetrain.errors import UserError
 from aetrain.evaluation.dimensions import Dimensions, dimensions
 from aetrain.pictures.animation import gif
-from aetrain.pictures.grids import labelled
-from aetrain.tasks.images import named
+from aetrain.pictures.grids import labelled, short
+from aetrain.tasks.images import asked_labels, named
 from aetrain.tasks.work import Work
 
 log = logging.getLogger(__name__)
@@ -21,8 +21,8 @@ WORDS = {"kl": "falling KL", "variance": "falling variance", "index": "number"}
 @torch.no_grad()
 def run(work: Work) -> dict[str, float]:
     """traversals.png, a row for each dimension, named with its KL or variance; traversals.gif, in which all of them
-    move at once; dimensions.csv."""
-    task, model = work.task, work.model
+    move at once; dimensions.csv. With classes, these rows for each of them, one class below the other."""
+    task, model, labels = work.task, work.model, asked_labels(work)
     image = named(work, "of", task.of)
     with work.counted(work.split, "images") as split:
         known = dimensions(model, split)
@@ -36,12 +36,16 @@ def run(work: Work) -> dict[str, float]:
     place = torch.linspace(0, 1, task.steps, dtype=torch.float64, device=work.where)
     code = model.encode(image.x, image.y)
     rows = []
-    for d in order:
-        z = code.expand(task.steps, -1).clone()
-        z[:, d] = (low[d] + place * (high[d] - low[d])).to(z)
-        rows.append(model.decode(z, image.y.expand(task.steps)).float().cpu())
-    images = torch.stack(rows)  # (dimensions, steps, C, H, W)
-    work.out.file("traversals.png", labelled("traversals", images, "", row_labels(known, order)).png)
+    for label in [image.y.new_tensor([i]) for i in labels] or [image.y]:
+        for d in order:
+            z = code.expand(task.steps, -1).clone()
+            z[:, d] = (low[d] + place * (high[d] - low[d])).to(z)
+            rows.append(model.decode(z, label.expand(task.steps)).float().cpu())
+    images = torch.stack(rows)  # (classes · dimensions, steps, C, H, W)
+    of_rows = row_labels(known, order)
+    if labels:
+        of_rows = [f"{short(work.class_names[i])}: {row}" for i in labels for row in of_rows]
+    work.out.file("traversals.png", labelled("traversals", images, "", of_rows).png)
     work.out.file("traversals.gif", gif(list(images.transpose(0, 1)), columns=5))
     return {}
 

@@ -112,7 +112,34 @@ class Work:
             raise UserError(
                 f"data={name}: its images and the model's have different shapes, {shown} (channels, height, width)"
             )
-        return splits
+        return self._with_the_models_labels(splits, name) if self.config.model.needs_labels else splits
+
+    def _with_the_models_labels(self, splits: Splits, name: str) -> Splits:
+        """For a model that is given classes: every image with the label that its class had in training. Raises a
+        UserError where one has none."""
+        told, known = f"model={self.config.model.name} is given the class of every image", self.class_names
+        if n := splits.unlabelled:
+            raise UserError(f"data={name}: {told}, and {n:,} have none; label them")
+        names = splits.classes or tuple(map(str, range(splits.n_classes)))
+        if names == known:
+            return splits
+        if unknown := [one for one in names if one not in known]:
+            raise UserError(
+                f"data={name}: {told}, and it was not trained on '{unknown[0]}'; choose others by data.classes"
+            )
+        table = torch.tensor([known.index(one) for one in names], device=self.where)
+        parts = {part: getattr(splits, part).relabelled(table) for part in ("train", "val", "test")}
+        return dataclasses.replace(splits, **parts, classes=known, n_classes=len(known))
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the classes that the model was trained on, by label; numbers where the images are gone that have them."""
+        numbers = tuple(map(str, range(self.model.facts.n_classes)))
+        try:
+            found = card(self.asked.run.config.data).classes
+        except UserError:
+            return numbers
+        return found if len(found) == len(numbers) else numbers
 
     @cached_property
     def split_name(self) -> str:

@@ -98,7 +98,7 @@ class Training:
     # --- the loop
 
     def fit(self) -> None:
-        """Train from the current step to the end, or until a signal, early stopping or a number that is none."""
+        """Train from the current step to the end, or until a signal, early stopping or a non-finite number."""
         self.begin()
         trainer = self.config.trainer
         with (
@@ -393,5 +393,5 @@ class Training:
         if epoch == math.ceil(self.epoch) and not self.pending:
             self.save("best")
             return
-        log.warning("warning: %s is not of the best epoch, %d: the best is sought anew from here", path, epoch)
+        log.warning("warning: %s is not of the best epoch, %d: the search for the best starts over here", path, epoch)
         self.best = {"val/loss": math.inf, "epoch": 0}

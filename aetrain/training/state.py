@@ -114,8 +114,8 @@ def restore(training: Training, state: dict[str, Any]) -> None:
         log.warning("warning: resumed on %s, was %s: results agree, but not to the bit", here, state["machine"])
     if state["total_steps"] != training.total_steps and training.scheduler.active:
         log.warning(
-            "warning: a schedule was laid out for %d steps and is for %d from here on: the end differs from that "
-            "of a run of this length", state["total_steps"], training.total_steps,
+            "warning: a schedule was planned for %d steps and is for %d from here on: the result differs from "
+            "that of a run of this length", state["total_steps"], training.total_steps,
         )  # fmt: skip
     log.info("resumed at step %d of %d", training.step, training.total_steps)
 

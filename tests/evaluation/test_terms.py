@@ -22,7 +22,8 @@ def test_results_do_not_depend_on_the_batch_size(model, raw):
     whole = evaluate(net, unlabelled(raw), 1000, 0, FP32)
     for batch in (7, 128):
         parts = evaluate(net, unlabelled(raw), batch, 0, FP32)
-        assert parts.terms == pytest.approx(whole.terms, rel=1e-5)
+        # abs: a total correlation of about 0 is a difference of logs of about 10
+        assert parts.terms == pytest.approx(whole.terms, rel=1e-5, abs=1e-6)
         for name, value in whole.diagnostics.items():
             torch.testing.assert_close(parts.diagnostics[name], value, rtol=1e-4, atol=1e-5)
 

@@ -26,6 +26,7 @@ CASES += [
     ("sparse", "mlp", ("model.penalty=topk", "model.k=3", "model.latent_dim=12")),
     ("sparse", "linear", ("model.penalty=l1", "model.latent_dim=12")),
     ("iwae", "mlp", ("net.activation=sigmoid",)),
+    ("beta_tcvae", "conv", ("net.hidden=[9,7]",)),
 ]
 ASK = """
 const [images, codes, told, packed] = arguments, list = values => Array.from(values);

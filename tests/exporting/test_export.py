@@ -19,6 +19,7 @@ USUAL = [("beta_vae", "conv", (), COLOUR)]
 EVERY = [
     (model, net, ("model.tied=false",) if (model, net) == ("contractive", "conv") else (), COLOUR)
     for model in sorted(MODELS)
+    if not MODELS[model].needs_labels  # refused: aetrain/config/schema/task/export.py
     for net in sorted(NETS)
 ]
 EVERY += [

@@ -17,20 +17,21 @@ ALL = sorted(MODELS)
 
 @pytest.mark.parametrize("model", ALL)
 @pytest.mark.parametrize("arch", ["linear", "mlp", "conv"])
-def test_every_term_is_per_image(model, arch, images):
+def test_every_term_is_per_image(model, arch, images, labels):
     untied = ["model.tied=false"] if model == "contractive" else []
     batch = 6 if arch == "conv" else 64  # the exact contraction of a conv encoder is slow
     net = build(f"model={model}", f"net={arch}", "model.latent_dim=8", *untied)
-    out = net(images[:batch])
+    x, y = images[:batch], labels[:batch]
+    out = net(x, y)
     assert {value.shape for value in out.values()} == {(batch,)}
     assert set(net.weights()) <= set(out)
-    assert net.decode(net.encode(images[:batch])).shape == (batch, 1, 28, 28)
+    assert net.decode(net.encode(x, y), y).shape == (batch, 1, 28, 28)
 
 
 @pytest.mark.parametrize("model", ALL)
-def test_loss_is_the_weighted_sum_of_the_terms(model, images):
+def test_loss_is_the_weighted_sum_of_the_terms(model, images, labels):
     net = build(f"model={model}")
-    out = net(images)
+    out = net(images, labels)
     expected = sum(float(weight) * out[name] for name, weight in net.weights().items())
     torch.testing.assert_close(out["loss"], expected)
 
@@ -47,6 +48,9 @@ HPARAM_CASES = [
     ("sparse", "l2_weight", ["model.l2_weight=1e-3"]),
     ("contractive", "contraction_weight", []),
     ("sparse", "rho_decay", ["model.rho_hat=ema"]),
+    ("beta_tcvae", "alpha", []),
+    ("beta_tcvae", "beta", []),
+    ("beta_tcvae", "gamma", []),
     ("beta_vae", "recon_weight", []),
     ("beta_vae", "beta", []),
     ("beta_vae", "capacity", ["model.capacity=3"]),
@@ -61,13 +65,13 @@ def test_every_hparam_has_a_case():
 
 
 @pytest.mark.parametrize(("model", "name", "overrides"), HPARAM_CASES)
-def test_perturbing_an_hparam_changes_the_objective(model, name, overrides, images):
+def test_perturbing_an_hparam_changes_the_objective(model, name, overrides, images, labels):
     net = build(f"model={model}", *overrides)
     buffer = getattr(net, name)
 
     def loss():
         with net.noise.fixed(0):
-            return net(images)["loss"].mean().item()
+            return net(images, labels)["loss"].mean().item()
 
     before = loss()
     buffer.mul_(1.5)
@@ -408,7 +412,7 @@ def test_images_too_small_for_convolutions_are_a_user_error():
     from aetrain.errors import UserError
 
     with pytest.raises(UserError, match=r"at least 8 pixels, these are 1x2; give net=mlp"):
-        Conv("conv", [8], "relu").check((1, 1, 2))
+        Conv("conv", [8], [], 4, 2, "none", "relu").check((1, 1, 2))
 
 
 def test_doubling_the_side_multiplies_the_squared_error_by_four_and_nothing_else():
@@ -441,24 +445,29 @@ def test_a_name_that_is_not_listed_is_not_imported():
         ("sparse", ["model.penalty=topk", "model.code_activation=identity", "model.k=2"]),
         ("contractive", ["model.estimator=hutchinson"]),
         ("contractive", ["net=mlp", "net.hidden=[11]"]),
+        ("cvae", []),
+        ("beta_tcvae", []),
+        ("beta_tcvae", ["model.sampling=weighted"]),
+        ("vae", ["net=residual", "net.channels=[4]"]),
+        ("vae", ["net=conv", "net.channels=[4]", "net.norm=group"]),
     ],
 )
-def test_members_of_a_stack_are_as_if_alone(float64, model, overrides, images):
+def test_members_of_a_stack_are_as_if_alone(float64, model, overrides, images, labels):
     """What DESIGN asks of every model: two members under vmap, one pass each, equal values and gradients."""
     nets = [build(f"model={model}", "model.latent_dim=6", *overrides, seed=seed) for seed in (1, 2)]
-    x = images[:8].double()
+    x, y = images[:8].double(), labels[:8]
     alone = []
     for net in nets:
         net = copy.deepcopy(net)
         torch.manual_seed(4)
-        out = net(x)
+        out = net(x, y)
         out["loss"].mean().backward()
         alone.append([*out.values(), *(p.grad for p in net.parameters()), *net.buffers()])
     params, buffers = torch.func.stack_module_state(nets)
     base = copy.deepcopy(nets[0])
 
     def member(params, buffers):
-        return torch.func.functional_call(base, (params, buffers), (x,))
+        return torch.func.functional_call(base, (params, buffers), (x, y))
 
     torch.manual_seed(4)
     out = torch.func.vmap(member, randomness="same")(params, buffers)

@@ -131,7 +131,7 @@ def test_a_member_that_is_killed_takes_nothing_with_it(aetrain):
     once(lambda: has_steps(sweep), lambda: os.kill(int((members(sweep)[0] / ".lock").read_text()), signal.SIGKILL))
     code, _, err = aetrain(*LONG, "hydra.launcher.mode=processes", "hydra.sweep.dir=sweep")
     assert code == 1 and err.count("\n") == 1
-    assert "1 of 2 members failed: 0 model.beta=1: its process was killed by SIGKILL; was there enough memory?" in err
+    assert "1 of 2 runs failed: 0 model.beta=1: its process was killed by SIGKILL; was there enough memory?" in err
     assert not (members(sweep)[0] / "result.json").exists() and result(members(sweep)[1])["status"] == "done"
     assert aetrain("resume=sweep")[0] == 0
     assert result(members(sweep)[0])["status"] == "done"

@@ -61,7 +61,7 @@ def test_a_stack_that_does_not_fit_is_divided(aetrain):
     line = [*LINE, f"hydra.launcher.memory_gb={room}", "hydra.sweep.dir=sweep"]
     code, out, err = aetrain(*line)
     assert code == 0, err
-    assert "3 members could be one stack: at most 2 at a time fit" in out and out.count("a stack of") == 1
+    assert "3 runs could be one stack: at most 2 at a time fit" in out and out.count("a stack of") == 1
     assert [result(member)["status"] for member in members(aetrain.folder / "sweep")] == ["done"] * 3
 
 
@@ -124,7 +124,7 @@ def test_a_member_of_a_stack_that_fails_is_told_at_the_end(aetrain):
     line = ["-m", "model=ae", "model.likelihood=gaussian", "model.sigma=1,1e-30,0.5", *SMALL,
             "hydra.launcher.mode=stack"]  # fmt: skip
     code, _, err = aetrain(*line, "hydra.sweep.dir=sweep")
-    assert code == 1 and err.count("\n") == 1 and "1 of 3 members failed: 1 model.sigma=1" in err
+    assert code == 1 and err.count("\n") == 1 and "1 of 3 runs failed: 1 model.sigma=1" in err
     assert [result(member)["status"] for member in members(aetrain.folder / "sweep")] == ["done", "failed", "done"]
     log = (members(aetrain.folder / "sweep")[1] / "aetrain.log").read_text()
     assert "diverged" in log and "its weights are worthless from there on" in log

@@ -32,7 +32,7 @@ def test_a_failed_member_does_not_touch_the_others_and_is_told_at_the_end(aetrai
             SEQUENTIAL, *SMALL, "trainer.max_steps=30", "trainer.epochs=9"]  # fmt: skip
     code, _, err = aetrain(*line, "hydra.sweep.dir=sweep")
     assert code == 1 and err.count("\n") == 1
-    assert "1 of 3 members failed" in err and "optimizer.lr=1000000.0" in err and "not finite at step" in err
+    assert "1 of 3 runs failed" in err and "optimizer.lr=1000000.0" in err and "not finite at step" in err
     found = members(aetrain.folder / "sweep")
     assert [result(p)["status"] for p in found] == ["done", "failed", "done"]
     without = [word.replace("1e-4,1e6,1e-3", "1e-4,1e-3") for word in line]

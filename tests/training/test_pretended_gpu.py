@@ -33,6 +33,8 @@ from tests.pretended import GPU, HostReads, MixedDevices, aten, pretended
 FP32 = Precision("fp32", "meta")
 CASES = [
     *([f"model={model}", f"net={net}"] for model in sorted(MODELS) for net in ("linear", "mlp", "conv")),
+    *([f"model={model}", f"net={net}"] for model in ("cvae", "contractive") for net in ("residual", "burgess")),
+    ["model=vae", "net=conv", "net.norm=group", "net.kernel=3", "net.hidden=[20]"],
     ["model=sparse", "model.penalty=topk", "model.k=5"],
     ["model=sparse", "model.penalty=l1"],
     ["model=sparse", "model.rho_hat=ema"],

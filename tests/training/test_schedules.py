@@ -61,7 +61,7 @@ def test_a_schedule_has_no_memory():
         (["kind=linear", "length=1.5"], r"beta.length=1.5: the warm-up would be longer than the run.*never reach 4"),
         (["kind=cyclical", "length=2"], r"beta.length=2.0: the warm-up would be longer than the cycle"),
         (["kind=cyclical", "length=1"], r"beta.cycles=4: .* leave no step at beta=4"),
-        (["kind=cyclical", "cycles=1000"], r"beta.cycles=1000: 500 steps in so many cycles"),
+        (["kind=cyclical", "cycles=1000"], r"beta.cycles=1000: 500 steps in that many cycles"),
         (["kind=linear", "length=nan"], r"beta.length=nan"),
         (["kind=step", "milestones=[0.5,1.5]"], r"milestones"),
     ],

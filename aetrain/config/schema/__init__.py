@@ -10,6 +10,7 @@ from omegaconf import MISSING
 from aetrain.config.fields import setting
 from aetrain.config.schema.data import Data
 from aetrain.config.schema.device import Device
+from aetrain.config.schema.logger import Logger
 from aetrain.config.schema.model.base import Model
 from aetrain.config.schema.net import Net
 from aetrain.config.schema.optimizer import Optimizer
@@ -27,6 +28,7 @@ class Config:
     device: Device = MISSING
     optimizer: Optimizer = MISSING
     trainer: Trainer = MISSING
+    logger: Logger = MISSING
     task: Task = MISSING
     name: Optional[str] = setting("added to the folder's name; null: nothing")
     tags: list[str] = setting("words to find the run by, as in tags=[paper,small]; kept in config.yaml",

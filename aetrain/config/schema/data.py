@@ -20,13 +20,13 @@ class Data:
     val_size: Any = setting(  # a number or null; OmegaConf cannot merge a Union deep inside a tree
         "held out of the training split: a number, or a share below 1; 0: no validation, no best.pt; null: the data's "
         "own split, else a tenth", default=None, min=0, unit="images")  # fmt: skip
-    limit: Optional[int] = setting("at most so many images in each split, for quick runs; null: all", min=1,
+    limit: Optional[int] = setting("images kept of each split, for quick runs; null: all", min=1,
                                    unit="images")  # fmt: skip
     classes: Optional[list[str]] = setting("the classes to keep, by name; null: all")
-    binarization: str = setting("of the pixels: at 1/2, drawn once, or drawn anew for every batch",
+    binarization: str = setting("of the pixels: at 1/2, drawn once, or drawn again for every batch",
                                 choices=("none", "threshold", "static", "dynamic"))  # fmt: skip
-    flip: bool = setting("mirror training images left to right, half of them, drawn anew for every batch")
-    shift: int = setting("move training images by up to so many pixels each way, drawn anew for every batch; their "
+    flip: bool = setting("mirror training images left to right, half of them, chosen again for every batch")
+    shift: int = setting("the most that training images are moved each way, drawn again for every batch; their "
                          "borders are repeated", min=0, unit="pixels")  # fmt: skip
     resident: Any = setting("images held on the training device, or read while training: true, false, or auto, which "
                             "reads those that do not fit", default="auto")  # fmt: skip

@@ -62,7 +62,7 @@ def launch_all(config: DictConfig, context: HydraContext, launcher: Any, job: Jo
     if (sweep / "report.html").is_file():
         log.info("%s", sweep / "report.html")
     if failed:
-        raise RunFailed(f"{len(failed)} of {len(chosen)} members failed: {'; '.join(failed)}")
+        raise RunFailed(f"{len(failed)} of {len(chosen)} runs failed: {'; '.join(failed)}")
     return returns
 
 
@@ -79,11 +79,14 @@ def _planned(config: DictConfig, context: HydraContext, job: Job, every: Sequenc
         typed_words = without_hydras(overrides)
         tree = check(composed, typed_words)
         check_metric(tree, job.swept)
-        member = known.find(tree) or next((m for m in job.members.values() if m.config == tree), None)
+        there = known.find(tree)
+        member = (
+            there.logged_to(tree.logger) if there else next((m for m in job.members.values() if m.config == tree), None)
+        )
         if member is None:
             folder = _folder(composed, number, overrides, job.swept)
             if folder in job.members or folder in {m.folder for m in known.members}:
-                raise UserError(f"hydra.sweep.subdir={folder}: two members would share this folder; leave it out")
+                raise UserError(f"hydra.sweep.subdir={folder}: two runs would share this folder; leave it out")
             member, number = Member(folder, tree, tuple(typed_words)), number + 1
         job.members[member.folder], job.composed[member.folder] = member, composed
         given[member.folder] = overrides

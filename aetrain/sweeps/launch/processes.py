@@ -59,7 +59,7 @@ def run_in_processes(members: Sequence[Launched], hydra_context: Any, job: Job, 
     if stop:
         folder = members[0].sweep
         raise Interrupted(
-            f"{stop[0].name}: the members' checkpoints are written; continue with aetrain resume={folder}",
+            f"{stop[0].name}: the runs' checkpoints are written; continue with aetrain resume={folder}",
             EXIT_CODES[stop[0]],
         )
 

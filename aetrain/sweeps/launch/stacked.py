@@ -81,7 +81,7 @@ def planned(members: Sequence[Launched], memory_gb: float | None) -> tuple[list[
     for key, group in groups.items():
         most = _largest_stack(configs[key], memory_gb) if len(group) > 1 else 1
         if most < len(group):
-            log.info("%d members could be one stack: at most %d at a time fit into the memory", len(group), most)
+            log.info("%d runs could be one stack: at most %d at a time fit into the memory", len(group), most)
         for part in portions(group, most):
             if len(part) > 1:
                 stacks.append(part)

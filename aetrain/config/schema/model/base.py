@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from aetrain.config.fields import hparam, setting
 from aetrain.config.schema.net import ACTIVATIONS, Net
@@ -13,7 +14,9 @@ LIKELIHOODS = ("squared_error", "bernoulli", "continuous_bernoulli", "gaussian")
 
 @dataclass
 class Model:
-    """The keys of every model."""
+    """The keys of every model. needs_labels: whether the model is given the class of every image."""
+
+    needs_labels: ClassVar[bool] = False
 
     name: str = setting("the model's name")
     latent_dim: int = setting("dimensions of the code", min=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, ClassVar, Optional
 
 from aetrain.config.fields import setting
 from aetrain.config.schema.model.vae import VAE
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 @dataclass
 class Anomaly(OnRun):
     """Images unlike those of training: the classes that data.classes left out, or any others."""
+
+    not_given_classes: ClassVar[str | None] = "and what is unlike its training images has none of theirs"
 
     score: Optional[str] = setting(
         "by which images are judged and sorted; all that the model has are written; null: elbo for VAEs, else recon",

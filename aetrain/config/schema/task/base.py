@@ -21,6 +21,7 @@ class OnRun(Task):
     """The keys of every task on a trained model."""
 
     needs_data: ClassVar[bool] = True  # false: the model alone is enough, whatever became of its images
+    not_given_classes: ClassVar[str | None] = None  # why not with a model that is given the class of every image
 
     split: Optional[str] = setting("the images; null: test, and all of other images that have no test split",
                                    choices=("test", "val", "train", "all"))  # fmt: skip

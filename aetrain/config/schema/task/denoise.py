@@ -24,10 +24,10 @@ class Denoise(OnRun):
     mask: Optional[str] = setting(
         f"set to 0 instead: {', '.join(PARTS[:-1])}, of which level is the share, or what is white in an image file of "
         "the model's size")  # fmt: skip
-    n: Optional[int] = setting("the first so many images; null: all", min=1, unit="images")
+    n: Optional[int] = setting("how many, from the first on; null: all", min=1, unit="images")
     shown: int = setting("images in the picture, the first of them", min=1, max=1000)
     columns: int = setting("images in a row of the picture", min=1, max=100)
-    files: bool = setting("every image that was mended also as a PNG file of its own")
+    files: bool = setting("every restored image also as a PNG file of its own")
 
     def __post_init__(self) -> None:
         if self.mask is not None and self.corruption is not None:

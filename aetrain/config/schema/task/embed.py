@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Embed(OnRun):
     """The codes of images as a table, as a picture, and for TensorBoard's projector."""
 
-    n: Optional[int] = setting("the first so many images; null: all", min=1, unit="images")
+    n: Optional[int] = setting("how many, from the first on; null: all", min=1, unit="images")
     format: str = setting("of the table", choices=("npz", "csv", "parquet"))
     z: str = setting("the code: the mean of the posterior, or a draw from it", choices=("mean", "sample"))
     projector: bool = setting("files for TensorBoard's projector, of the first 5,000 images")

@@ -20,6 +20,7 @@ class Export(OnRun):
     """Encoder and decoder for other programs: ONNX, torch.export, and the weights as safetensors."""
 
     needs_data: ClassVar[bool] = False
+    not_given_classes: ClassVar[str | None] = "and the files take an image or a code alone; export a model=vae"
 
     def check(self, config: Config) -> None:
         if self.split is not None or self.batch_size is not None:

@@ -20,7 +20,7 @@ class Inpaint(OnRun):
                                      above=0, below=1)  # fmt: skip
     steps: int = setting("how often the image is encoded, decoded, and its known pixels put back", min=1)
     z: str = setting("what is decoded: the mean of the posterior, or a draw from it", choices=("mean", "sample"))
-    n: Optional[int] = setting("the first so many images; null: all", min=1, unit="images")
+    n: Optional[int] = setting("how many, from the first on; null: all", min=1, unit="images")
     shown: int = setting("images in the picture, the first of them", min=1, max=1000)
     columns: int = setting("images in a row of the picture", min=1, max=100)
     files: bool = setting("every image that was filled in also as a PNG file of its own")

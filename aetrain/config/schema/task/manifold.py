@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from aetrain.config.fields import setting
 from aetrain.config.schema.task.base import OnRun
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 @dataclass
 class Manifold(OnRun):
     """For codes of two dimensions: what is decoded all over the plane, and where the images' codes lie in it."""
+
+    not_given_classes: ClassVar[str | None] = "and decodes a code otherwise for each; aetrain sample shows them"
 
     steps: int = setting("decoded images each way", min=2, max=100)
     margin: float = setting("share of the prior, or of the codes, beyond the picture at each side", above=0, below=0.5)

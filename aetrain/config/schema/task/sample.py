@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Optional
 
 from aetrain.config.fields import setting
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.classes import OfClasses
 
 
 @dataclass
-class Sample(OnRun):
+class Sample(OfClasses):
     """New images: from the prior, from a density fitted to the codes, or variations of one image."""
 
     n: int = setting("how many", min=1, unit="images")

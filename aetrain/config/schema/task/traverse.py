@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Optional
 
 from aetrain.config.fields import setting
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.classes import OfClasses
 
 
 @dataclass
-class Traverse(OnRun):
+class Traverse(OfClasses):
     """What each dimension of the code stands for: one image, its dimensions moved one by one."""
 
     of: str = setting("the image, by its number in the split or its file")
-    dims: Optional[int] = setting("so many dimensions, those with the highest KL or variance; null: all", min=1)
+    dims: Optional[int] = setting("how many dimensions, those with the highest KL or variance; null: all", min=1)
     order: Optional[str] = setting("by falling KL, falling variance of the codes, or number; null: by KL where there "
                                    "is a posterior, else by variance", choices=("kl", "variance", "index"))  # fmt: skip
     range: Optional[str] = setting(
