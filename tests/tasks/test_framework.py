@@ -206,7 +206,7 @@ def test_other_images_are_fitted_and_those_that_cannot_be_used_are_named(aetrain
     assert [row["image"] for row in rows] == ["a.png", "b.png", "large.png", "red.png"]
     assert sorted(os.listdir(aetrain.folder / "o" / "files")) == [f"{i:06d}.png" for i in range(4)]
     with Image.open(aetrain.folder / "o" / "reconstructions.png") as picture:
-        assert picture.mode == "L" and picture.size == (2 + 4 * (56 + 2), 2 + 2 * (56 + 2))
+        assert picture.mode == "L" and picture.size == (2 + 4 * (84 + 2), 2 + 2 * (84 + 2))
 
 
 # --- sweeps
