@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +89,11 @@ def done(name: str, seconds: float, dry: bool, out: Path, where: dict[str, Any])
 def _end(process: subprocess.Popen) -> None:
     """The step and whatever it has started."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            process.poll()
-            subprocess.run(["kill", f"-{number.value}", "--", f"-{process.pid}"], check=False)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
             process.wait(GRACE)
             return
-        except (subprocess.TimeoutExpired, ProcessLookupError):
-            continue
 
 
 if __name__ == "__main__":

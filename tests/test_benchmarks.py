@@ -3,9 +3,12 @@
 import json
 import subprocess
 
+import pytest
+
 from tests.conftest import PYTHON
 
 
+@pytest.mark.longer
 def test_the_speed_benchmark_measures_every_contender(tmp_path):
     out = tmp_path / "speed.json"
     words = ["--cases", "ae", "--rounds", "1", "--seconds", "0.05", "--no-compile", "--out", str(out)]
@@ -15,6 +18,7 @@ def test_the_speed_benchmark_measures_every_contender(tmp_path):
     assert all(name in text for name in ("textbook", "fp32", "bf16"))
 
 
+@pytest.mark.longer
 def test_the_gpu_program_goes_through_its_steps_on_the_cpu(tmp_path):
     out = tmp_path / "gpu.json"
     words = ["--dry", "--only", "equal,resume,published", "--minutes", "3", "--out", str(out)]

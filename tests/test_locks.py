@@ -36,7 +36,9 @@ def test_a_writer_waits_for_a_reader_that_looks(file):
     assert locks.take(file.fileno(), "mine") and 0.1 < time.monotonic() - began < locks.PATIENCE
 
 
-@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+@pytest.mark.parametrize(
+    "number", [errno.ENOSYS, *(pytest.param(n, marks=pytest.mark.longer) for n in (errno.ENOLCK, errno.EOPNOTSUPP))]
+)
 def test_without_locks_runs_and_sweeps_go_on_with_a_warning(aetrain, monkeypatch, number):
     def refused(file, how):
         raise OSError(number, "refused")

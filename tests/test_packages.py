@@ -78,7 +78,13 @@ def test_it_trains_resumes_and_loads(huber, tmp_path, monkeypatch):
     assert "'huber' is no model" in done.stderr and done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("launcher", ["mode=processes", "mode=sequential", "mode=stack", "basic", "joblib"])
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        "mode=processes",
+        *(pytest.param(way, marks=pytest.mark.longer) for way in ("mode=sequential", "mode=stack", "basic", "joblib")),
+    ],
+)
 def test_a_sweep_under_every_launcher(huber, tmp_path, launcher):
     if launcher == "joblib" and not importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher"):
         pytest.skip("needs the extra sweep")

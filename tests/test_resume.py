@@ -86,7 +86,16 @@ def kill_at(monkeypatch):
     return arm
 
 
-@pytest.mark.parametrize(("model", "precision"), [*((m, "fp32") for m in sorted(MODELS)), ("vae", "bf16")])
+OFTEN = ("vae", "sparse", "dae", "contractive")  # of the others, each has one of these in it
+
+
+@pytest.mark.parametrize(
+    ("model", "precision"),
+    [
+        *(pytest.param(m, "fp32", marks=[] if m in OFTEN else [pytest.mark.longer]) for m in sorted(MODELS)),
+        ("vae", "bf16"),
+    ],
+)
 def test_killed_and_resumed_equals_never_interrupted(aetrain, kill_at, model, precision):
     line = [*LINE, f"model={model}", f"device.precision={precision}", "trainer.checkpoint_minutes=1e-9"]
     assert aetrain(*line, "hydra.run.dir=reference")[0] == 0

@@ -19,10 +19,9 @@ from typing import Any
 
 import yaml
 
-from aetrain.config.fields import names
 from aetrain.config.schema import Config
 from aetrain.config.schema.schedule import Schedule
-from aetrain.config.tables import GROUPS, NETS, TRAINER
+from aetrain.config.tables import GROUPS, TRAINER
 from aetrain.config.tree import check_ranges
 from aetrain.config.words import show
 from aetrain.errors import UserError
@@ -92,15 +91,19 @@ def modern(tree: Any) -> dict[str, Any]:
     return tree
 
 
+# What of a model was its network's. All had all of it: `hidden` said nothing to convolutions, as it does today.
+NET_OF_THE_FIRST_GENERATION = {"linear": (), "mlp": ("hidden", "activation"), "conv": ("channels", "activation")}
+
+
 def renamed(tree: dict[str, Any]) -> dict[str, Any]:
     """A tree of the first generation, or what there is of it, with today's names; one of today as it is."""
     model, optimizer = tree.get("model"), tree.get("optimizer")
     if "net" in tree or not isinstance(model, dict):
         return tree
-    arch, moved = model.get("arch"), ("hidden", "channels", "activation")
-    declared = names(NETS.get(arch) if isinstance(arch, str) else None) or ()
-    net = {"name": arch} | {key: model[key] for key in moved if key in model and key in declared}
-    kept = {key: value for key, value in model.items() if key not in ("arch", *moved)}
+    arch = model.get("arch")
+    moved = NET_OF_THE_FIRST_GENERATION.get(arch, ()) if isinstance(arch, str) else ()
+    net = {"name": arch} | {key: model[key] for key in moved if key in model}
+    kept = {key: value for key, value in model.items() if key not in ("arch", "hidden", "channels", "activation")}
     kept = _renamed(kept, "weight_decay", "l2_weight")
     if kept.get("corruption") == "masking":
         kept["corruption"] = "independent_masking"

@@ -90,6 +90,7 @@ def _load(root):
     return hashlib.md5(read(root)["train"].images.numpy().tobytes()).hexdigest()
 
 
+@pytest.mark.longer
 def test_processes_may_race_for_the_unpacked_files(tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["aetrain.sweeps.launch.preload"])  # torch is imported once for all, as in a sweep

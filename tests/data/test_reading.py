@@ -83,6 +83,7 @@ def test_runs_are_equal_to_the_bit(aetrain, tmp_path):
     assert {tag: v for tag, v in halves.items() if tag[:5] != "train"}.items() <= read.items()
 
 
+@pytest.mark.longer
 def test_members_of_a_stack_see_the_same_images(aetrain):
     words = [*WORDS, "model=beta_vae", "data=digits", "hydra.sweep.dir=sweep", "device=cpu"]
     code, _out, err = aetrain("-m", *words, "model.beta=1,4", "hydra.launcher.mode=stack")

@@ -17,7 +17,10 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries themselves
 
 @pytest.mark.parametrize(
     "engine",
-    [["joblib", "hydra.launcher.n_jobs=2", "model.beta=1,2"], ["submitit_local", "model.beta=4,2"]],
+    [
+        ["joblib", "hydra.launcher.n_jobs=2", "model.beta=1,2"],
+        pytest.param(["submitit_local", "model.beta=4,2"], marks=pytest.mark.longer),
+    ],
     ids=lambda engine: engine[0],
 )
 def test_another_launcher_leaves_the_same_on_disk_and_resumes_it(aetrain, engine):

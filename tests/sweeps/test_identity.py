@@ -43,6 +43,7 @@ def test_a_number_is_one_member_however_it_is_typed(aetrain):
     assert swept(aetrain.folder / "sweep", "model.beta") == [1.0, 2.0, 4.0]
 
 
+@pytest.mark.longer
 def test_a_value_that_is_typed_twice_runs_once(aetrain):
     assert aetrain(*LINE, "model=beta_vae", "model.beta=1,1.0,2")[0] == 0
     assert swept(aetrain.folder / "sweep", "model.beta") == [1.0, 2.0]
@@ -59,12 +60,16 @@ def test_null_is_a_value(aetrain):
     [
         ["model=beta_vae", "model.beta=1,2"],
         ["model=beta_vae", "hydra.sweeper.params={model.beta:'1,2'}"],
-        ["model=beta_vae", "model.beta=1,2", "data.root=${oc.env:AETRAIN_TEST_ROOT}"],
-        ["model=beta_vae", "++model.beta=1,2"],
+        pytest.param(
+            ["model=beta_vae", "model.beta=1,2", "data.root=${oc.env:AETRAIN_TEST_ROOT}"], marks=pytest.mark.longer
+        ),
+        pytest.param(["model=beta_vae", "++model.beta=1,2"], marks=pytest.mark.longer),
         ["model=beta_vae", "model.beta=1,2", "hydra.sweep.subdir=member-${hydra.job.num}"],
-        ["model=beta_vae", "model.beta=1,2", "hydra.sweep.subdir=deep/${hydra.job.num}"],
+        pytest.param(
+            ["model=beta_vae", "model.beta=1,2", "hydra.sweep.subdir=deep/${hydra.job.num}"], marks=pytest.mark.longer
+        ),
         ["--config-dir", "mine", "-cn", "bar", "model.beta=1,2"],
-        ["--config-dir", "mine", "experiment=own", "model.beta=1,2"],
+        pytest.param(["--config-dir", "mine", "experiment=own", "model.beta=1,2"], marks=pytest.mark.longer),
     ],
     ids=["plain", "params", "environment", "forced", "subdir", "deep subdir", "config-name", "experiment"],
 )

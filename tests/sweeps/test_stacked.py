@@ -131,6 +131,7 @@ def test_a_member_of_a_stack_that_fails_is_told_at_the_end(aetrain):
     assert "diverged" not in (members(aetrain.folder / "sweep")[0] / "aetrain.log").read_text()
 
 
+@pytest.mark.longer
 def test_a_done_member_without_its_last_checkpoint_stays_done(aetrain):
     assert aetrain(*LINE, "hydra.sweep.dir=sweep")[0] == 0
     first, second, _ = members(aetrain.folder / "sweep")

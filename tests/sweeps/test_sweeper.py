@@ -79,6 +79,7 @@ def test_added_values_run_and_the_others_stay(aetrain):
     assert [yaml.safe_load((p / "config.yaml").read_text())["model"]["beta"] for p in found] == [4, 16, 1, 64]
 
 
+@pytest.mark.longer
 def test_a_resumed_sweep_goes_on_with_what_earlier_commands_began(aetrain):
     assert aetrain(*LINE, "hydra.sweep.dir=sweep")[0] == 0
     (members(aetrain.folder / "sweep")[0] / "result.json").unlink()  # as if it had been killed in its last moment

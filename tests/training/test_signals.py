@@ -76,7 +76,12 @@ PHASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("phase", PHASES)
+def some_of(names):
+    """Every third of them at every run of the tests, the others in the longer ones."""
+    return [name if i % 3 == 0 else pytest.param(name, marks=pytest.mark.longer) for i, name in enumerate(names)]
+
+
+@pytest.mark.parametrize("phase", some_of(PHASES))
 def test_a_signal_in_a_phase_of_training(aetrain, signalled, phase):
     owner, name, n, counted, overrides, step = PHASES[phase]
     line = [*LINE, "data.val_size=100", *overrides]
@@ -139,7 +144,7 @@ STAGES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", some_of(STAGES))
 def test_a_signal_in_a_task_with_stages(aetrain, signalled, stage):
     owner, name, n, counted, line = STAGES[stage]
     code, _, err = aetrain(*line, "hydra.run.dir=reference")
@@ -171,7 +176,7 @@ OF_A_STACK = {
 }
 
 
-@pytest.mark.parametrize("phase", OF_A_STACK)
+@pytest.mark.parametrize("phase", some_of(OF_A_STACK))
 def test_a_signal_in_a_phase_of_a_stack(aetrain, signalled, phase):
     assert aetrain(*STACK, "hydra.sweep.dir=reference")[0] == 0
     with_signal = signalled(*OF_A_STACK[phase])
