@@ -26,6 +26,11 @@ from tests.browser import BINARY, DRIVER, Browser
 SMALL = ["data.limit=300", "trainer.batch_size=50", "trainer.log_every=2", "trainer.max_steps=6", "device=cpu"]
 
 
+def longer(*values):
+    """A parameter whose test takes its time: see --all."""
+    return pytest.param(*values, marks=pytest.mark.longer)
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--kills", type=int, default=0, help="kill so many real runs, over all six models (test_faults.py)"

@@ -64,7 +64,8 @@ def test_after_two_hyphens_all_are_overrides():
         ("--batch-size 64", "--batch-size 64: there is no such flag; did you mean trainer.batch_size=64?"),
         ("--model=beta-vae", "--model=beta-vae: there is no such flag; did you mean model=beta_vae?"),
         ("--trainer.epochs 3", "--trainer.epochs 3: there is no such flag; did you mean trainer.epochs=3?"),
-        ("--beta 4", "--beta 4: there is no such flag; did you mean model=beta_vae model.beta=4 or model=beta_tcvae model.beta=4?"),
+        ("--beta 4", "--beta 4: there is no such flag; did you mean model=beta_vae model.beta=4 or model=beta_tcvae "
+                     "model.beta=4?"),
         ("--gpu 1", "--gpu 1: there is no such flag; did you mean device=cuda device.index=1?"),
         ("--no-cuda", "--no-cuda: there is no such flag; did you mean device=cpu?"),
         ("--fp16", "--fp16: there is no such flag; did you mean device.precision=fp16?"),

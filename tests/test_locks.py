@@ -8,7 +8,7 @@ import time
 import pytest
 
 from aetrain import locks
-from tests.conftest import SMALL
+from tests.conftest import SMALL, longer
 
 
 @pytest.fixture
@@ -36,9 +36,7 @@ def test_a_writer_waits_for_a_reader_that_looks(file):
     assert locks.take(file.fileno(), "mine") and 0.1 < time.monotonic() - began < locks.PATIENCE
 
 
-@pytest.mark.parametrize(
-    "number", [errno.ENOSYS, *(pytest.param(n, marks=pytest.mark.longer) for n in (errno.ENOLCK, errno.EOPNOTSUPP))]
-)
+@pytest.mark.parametrize("number", [errno.ENOSYS, *(longer(n) for n in (errno.ENOLCK, errno.EOPNOTSUPP))])
 def test_without_locks_runs_and_sweeps_go_on_with_a_warning(aetrain, monkeypatch, number):
     def refused(file, how):
         raise OSError(number, "refused")

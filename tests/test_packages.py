@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from tests.conftest import PYTHON, SMALL
+from tests.conftest import PYTHON, SMALL, longer
 from tests.test_docs import ROOT
 
 
@@ -82,7 +82,7 @@ def test_it_trains_resumes_and_loads(huber, tmp_path, monkeypatch):
     "launcher",
     [
         "mode=processes",
-        *(pytest.param(way, marks=pytest.mark.longer) for way in ("mode=sequential", "mode=stack", "basic", "joblib")),
+        *(longer(way) for way in ("mode=sequential", "mode=stack", "basic", "joblib")),
     ],
 )
 def test_a_sweep_under_every_launcher(huber, tmp_path, launcher):

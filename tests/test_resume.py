@@ -14,7 +14,7 @@ import yaml
 from aetrain.config.tables import MODELS
 from aetrain.errors import Interrupted
 from aetrain.training import loop
-from tests.conftest import SMALL, read_events
+from tests.conftest import SMALL, longer, read_events
 
 LINE = [*SMALL, "trainer.max_steps=14", "trainer.epochs=3", "trainer.log_every=3"]  # 6 steps an epoch
 
@@ -92,7 +92,7 @@ OFTEN = ("vae", "sparse", "dae", "contractive")  # of the others, each has one o
 @pytest.mark.parametrize(
     ("model", "precision"),
     [
-        *(pytest.param(m, "fp32", marks=[] if m in OFTEN else [pytest.mark.longer]) for m in sorted(MODELS)),
+        *((m, "fp32") if m in OFTEN else longer(m, "fp32") for m in sorted(MODELS)),
         ("vae", "bf16"),
     ],
 )

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import yaml
 
-from tests.conftest import SMALL
+from tests.conftest import SMALL, longer
 from tests.sweeps.test_identity import begin_again
 from tests.sweeps.test_launcher import members, traits
 from tests.test_resume import result
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries themselves
     "engine",
     [
         ["joblib", "hydra.launcher.n_jobs=2", "model.beta=1,2"],
-        pytest.param(["submitit_local", "model.beta=4,2"], marks=pytest.mark.longer),
+        longer(["submitit_local", "model.beta=4,2"]),
     ],
     ids=lambda engine: engine[0],
 )

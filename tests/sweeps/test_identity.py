@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from aetrain.sweeps import members as store
-from tests.conftest import SMALL
+from tests.conftest import SMALL, longer
 from tests.sweeps.test_launcher import members
 from tests.test_resume import result
 
@@ -63,13 +63,13 @@ def test_null_is_a_value(aetrain):
         pytest.param(
             ["model=beta_vae", "model.beta=1,2", "data.root=${oc.env:AETRAIN_TEST_ROOT}"], marks=pytest.mark.longer
         ),
-        pytest.param(["model=beta_vae", "++model.beta=1,2"], marks=pytest.mark.longer),
+        longer(["model=beta_vae", "++model.beta=1,2"]),
         ["model=beta_vae", "model.beta=1,2", "hydra.sweep.subdir=member-${hydra.job.num}"],
         pytest.param(
             ["model=beta_vae", "model.beta=1,2", "hydra.sweep.subdir=deep/${hydra.job.num}"], marks=pytest.mark.longer
         ),
         ["--config-dir", "mine", "-cn", "bar", "model.beta=1,2"],
-        pytest.param(["--config-dir", "mine", "experiment=own", "model.beta=1,2"], marks=pytest.mark.longer),
+        longer(["--config-dir", "mine", "experiment=own", "model.beta=1,2"]),
     ],
     ids=["plain", "params", "environment", "forced", "subdir", "deep subdir", "config-name", "experiment"],
 )

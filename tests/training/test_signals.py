@@ -12,7 +12,7 @@ from aetrain.evaluation import classifier, pca
 from aetrain.models import autoencoder, contractive
 from aetrain.tasks import linear
 from aetrain.training import fine_tuning, loop, stacking
-from tests.conftest import SMALL
+from tests.conftest import SMALL, longer
 from tests.sweeps.test_launcher import members
 from tests.test_resume import LINE, assert_identical, metrics, result, same
 
@@ -78,7 +78,7 @@ PHASES = {
 
 def some_of(names):
     """Every third of them at every run of the tests, the others in the longer ones."""
-    return [name if i % 3 == 0 else pytest.param(name, marks=pytest.mark.longer) for i, name in enumerate(names)]
+    return [name if i % 3 == 0 else longer(name) for i, name in enumerate(names)]
 
 
 @pytest.mark.parametrize("phase", some_of(PHASES))
