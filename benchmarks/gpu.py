@@ -71,14 +71,15 @@ def done(name: str, seconds: float, dry: bool, out: Path, where: dict[str, Any])
     end = time.monotonic() + seconds
     cut = threading.Timer(seconds, _end, [process])
     cut.start()
-    for line in process.stdout:
-        try:
-            row = json.loads(line)
-        except ValueError:  # what the programs that it starts say
-            print(line, end="", flush=True)
-            continue
-        results.update(out, where, [{"step": name, **row}], SAME)
-        print(f"{name}: {line}", end="", flush=True)
+    with process.stdout as lines:
+        for line in lines:
+            try:
+                row = json.loads(line)
+            except ValueError:  # what the programs that it starts say
+                print(line, end="", flush=True)
+                continue
+            results.update(out, where, [{"step": name, **row}], SAME)
+            print(f"{name}: {line}", end="", flush=True)
     code = process.wait()
     cut.cancel()
     if time.monotonic() >= end:
