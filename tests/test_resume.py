@@ -288,7 +288,7 @@ def test_more_epochs_under_a_schedule_say_what_differs(aetrain):
     line = [*SMALL, "trainer.max_steps=null", "optimizer.schedule.kind=cosine"]
     assert aetrain(*line, "trainer.epochs=1", "hydra.run.dir=run")[0] == 0
     code, out, _ = aetrain("resume=run", "trainer.epochs=2")
-    assert code == 0 and "the end differs from that of a run of this length" in out.replace("\n", " ")
+    assert code == 0 and "the result differs from that of a run of this length" in out.replace("\n", " ")
 
 
 def test_a_finished_run_is_left_alone_and_said_so(aetrain):

@@ -21,18 +21,21 @@ TERMS = {
     "vae": {"recon", "kl", "nelbo"},
     "beta_vae": {"recon", "kl", "nelbo"},
     "iwae": {"iwae", "recon", "kl", "nelbo"},
+    "cvae": {"recon", "kl", "nelbo"},
+    "beta_tcvae": {"recon", "kl", "nelbo", "mutual_information", "total_correlation", "dimension_kl"},
 }
 HPARAMS = {"dae": {"corruption_level"}, "sparse": {"rho", "sparsity_weight", "l2_weight"},
-           "contractive": {"contraction_weight"}, "beta_vae": {"beta", "recon_weight"}}  # fmt: skip
+           "contractive": {"contraction_weight"}, "beta_vae": {"beta", "recon_weight"},
+           "beta_tcvae": {"alpha", "beta", "gamma"}}  # fmt: skip
 VARIATIONAL = {"active_units", "aggregate_kl"}
 LATENT = {"sparse": {"mean_activation", "dead_units", "dead_share", "l0"}, "vae": VARIATIONAL, "beta_vae": VARIATIONAL,
-          "iwae": VARIATIONAL}  # fmt: skip
+          "iwae": VARIATIONAL, "cvae": VARIATIONAL, "beta_tcvae": VARIATIONAL}  # fmt: skip
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))
 def test_every_model_writes_the_whole_folder(small_run, model):
     run = small_run(f"model={model}")
-    samples = "samples" if model in ("vae", "beta_vae", "iwae") else "samples_gaussian"
+    samples = "samples" if model in ("vae", "beta_vae", "iwae", "cvae", "beta_tcvae") else "samples_gaussian"
 
     # config.yaml: plain data
     config = yaml.safe_load((run / "config.yaml").read_text())

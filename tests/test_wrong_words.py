@@ -20,7 +20,7 @@ LINES = {
     # a key without its group, or by another tool's name
     "epochs=20": "unknown key 'epochs': did you mean trainer.epochs=20?",
     "lr=0.1": "unknown key 'lr': did you mean optimizer.lr=0.1?",
-    "beta=4": "unknown key 'beta': did you mean model=beta_vae model.beta=4?",
+    "beta=4": "unknown key 'beta': did you mean model=beta_vae model.beta=4 or model=beta_tcvae model.beta=4?",
     "model=beta_vae beta=4": "unknown key 'beta': did you mean model.beta=4?",
     "experiment=capacity gamma=4": "unknown key 'gamma': did you mean model.gamma=4?",
     "rho=0.1": "unknown key 'rho': did you mean model=sparse model.rho=0.1?",
@@ -37,7 +37,8 @@ LINES = {
     "z_dim=3": "unknown key 'z_dim': did you mean model.latent_dim=3?",
     "latent_size=3": "unknown key 'latent_size': did you mean model.latent_dim=3?",
     "hidden_dim=400": "unknown key 'hidden_dim': did you mean net.hidden=[400]?",
-    "kl_weight=4": "unknown key 'kl_weight': did you mean model=beta_vae model.beta=4?",
+    "kl_weight=4": "unknown key 'kl_weight': did you mean model=beta_vae model.beta=4 or "
+    "model=beta_tcvae model.beta=4?",
     "sparsity=0.1": "unknown key 'sparsity': did you mean model=sparse model.rho=0.1?",
     "noise=0.3": "unknown key 'noise': did you mean model=dae model.corruption_level=0.3?",
     "gpu=1": "unknown key 'gpu': did you mean device=cuda device.index=1?",
@@ -53,7 +54,8 @@ LINES = {
     "model=ae loss=mse": "unknown key 'loss': did you mean model.likelihood=squared_error?",
     "loss=bce": "unknown key 'loss': did you mean model.likelihood=bernoulli?",
     "optimizer.learning_rate=0.1": "unknown key 'optimizer.learning_rate': did you mean optimizer.lr=0.1?",
-    "model.beta=4": "unknown key 'model.beta': did you mean model=beta_vae model.beta=4?",
+    "model.beta=4": "unknown key 'model.beta': did you mean model=beta_vae model.beta=4 or "
+    "model=beta_tcvae model.beta=4?",
     "model.lr=0.1": "unknown key 'model.lr': did you mean optimizer.lr=0.1?",
     "train.epochs=3": "unknown key 'train.epochs': did you mean trainer.epochs=3?",
     "optimiser.lr=1": "unknown key 'optimiser.lr': did you mean optimizer.lr=1?",
@@ -119,7 +121,8 @@ LINES = {
     "hydra.run.dir=\\'a": "hydra.run.dir='a: a quote is not closed; did you mean 'hydra.run.dir=\"a\"'?",
     "seed=${x}": "seed=${x}: ${…} names x, which is not there",
     "model.schedule.beta=linear": "model.schedule.beta=linear: a schedule has several keys; did you mean "
-                                  "model=beta_vae model.schedule.beta.kind=linear?",
+                                  "model=beta_vae model.schedule.beta.kind=linear or model=beta_tcvae "
+                                  "model.schedule.beta.kind=linear?",
     "model=beta_vae model.beta.kind=linear": "unknown key 'model.beta.kind': did you mean "
                                              "model.schedule.beta.kind=linear?",
     "optimizer.schedule=cosine": "optimizer.schedule=cosine: a schedule has several keys; did you mean "

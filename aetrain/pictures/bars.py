@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
@@ -15,7 +16,7 @@ WIDE, HIGH, MARGIN = 18, 160, 22  # pixels: of a bar with its gap, of the highes
 def bars(values: Sequence[float], title: str) -> tuple[bytes, int, int]:
     """A PNG, its height and its width: the values of the dimensions by index, each number below its bar. Drawn without
     matplotlib, which takes half a second to import: this one is drawn during training."""
-    values = [max(float(value), 0.0) for value in values[:MOST]]
+    values = [max(float(value), 0.0) if math.isfinite(value) else 0.0 for value in values[:MOST]]
     highest = max(*values, 1e-12)
     width = max(2 * MARGIN + WIDE * len(values), int(FONT.getlength(title)) + 2 * MARGIN)
     canvas = Image.new("L", (width, HIGH + 3 * MARGIN), 255)
