@@ -197,7 +197,7 @@ def test_what_is_suggested_is_accepted():
             chosen = [
                 word for word in shlex.split(line) if re.fullmatch(r"(model|experiment)=(ae|beta_vae|capacity)", word)
             ]
-            suggested.append(f"{shlex.join(chosen)} {rest.removesuffix('?')}")
+            suggested += [f"{shlex.join(chosen)} {one}" for one in rest.removesuffix("?").split(" or ")]
     suggested += [told.partition("quote the value, ")[2] for told in LINES.values() if "quote the value" in told]
     assert len(suggested) > 60
     command = [PYTHON, "-c", COMPOSE]
