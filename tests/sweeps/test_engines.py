@@ -73,6 +73,11 @@ def test_a_search_that_cannot_choose_is_refused_before_its_first_trial(aetrain, 
     assert not list(aetrain.folder.iterdir())
 
 
+def test_a_storage_without_a_search_is_an_unknown_key(aetrain):
+    code, _, err = aetrain("-m", "seed=1,2", "hydra.sweeper.storage=sqlite:///search.db")
+    assert code == 2 and err.count("\n") == 1 and "unknown key 'hydra.sweeper.storage'" in err
+
+
 @pytest.mark.skipif(shutil.which("srun") is not None, reason="SLURM is here")
 def test_a_machine_without_slurm_is_told(aetrain):
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")

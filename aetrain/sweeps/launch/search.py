@@ -61,8 +61,8 @@ def explained(job: Job) -> Iterator[None]:
         line = str(error).partition("\n")[0]
         if job.started and "No trials are completed" in line:  # Optuna asks for the best of them
             raise RunFailed("no trial of the search came to its end; their reasons are above") from error
-        foreign = type(error).__module__.partition(".")[0] in ("sqlalchemy", "optuna", "alembic")
-        if not job.started and (foreign or "storage" in line):
+        theirs = type(error).__module__.partition(".")[0] in ("sqlalchemy", "optuna", "alembic")
+        if not job.started and (theirs or (isinstance(error, ImportError) and "storage" in line)):
             raise UserError(
                 f"hydra.sweeper.storage: {line or 'cannot be used'}; give one as in sqlite:///search.db"
             ) from error
