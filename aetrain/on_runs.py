@@ -18,7 +18,7 @@ from aetrain.config.command import check_words
 from aetrain.config.fields import names
 from aetrain.config.schema import Config
 from aetrain.config.schema.data import Data
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.base import OnImages, OnRun
 from aetrain.config.synonyms import SYNONYMS
 from aetrain.config.tables import ON_RUNS, TASKS
 from aetrain.config.typos import leaves
@@ -70,9 +70,6 @@ class Request:
             config = dataclasses.replace(config, device=device.here(config.device))
         config = stored.changed(config, plain_values(self.further))
         device.check_device(config.device)
-        if config.model.needs_labels and (why := self.task.not_given_classes):
-            told = f"model={config.model.name} is given the class of every image"
-            raise UserError(f"aetrain {self.task.name}: {told}, {why}")
         self.task.check(config)
         return Asked(self.task, run, config, self.images, self.given, self.seed, out)
 
@@ -130,6 +127,8 @@ def _check(name: str, words: Sequence[str]) -> None:
             raise UserError(f"{word}: write which word it belongs to, as in run={word}" if "/" in word else _bare(word))
         if group == "hydra":
             raise UserError(f"{word}: a task on a trained model takes out=…, for its folder, and none of Hydra's keys")
+        if group in ("data", "seed") and not issubclass(ON_RUNS[name], OnImages):
+            raise UserError(f"{word}: aetrain {name} needs no images, and draws nothing; leave it out")
         if key in (*own, *OWN, "task") or (group in ("task", "data", "device") and "." in key):
             continue
         raise UserError(_unknown(name, word, own))

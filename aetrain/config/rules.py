@@ -94,7 +94,10 @@ def check_objective(config: Config) -> None:
         check_linear(config)
     if task.name == "classify":
         if model.needs_labels:
-            raise UserError(f"task=classify: model={model.name} is given the class that is to be found; use model=vae")
+            raise UserError(
+                f"task=classify: model={model.name} is given the class that is to be found, and its codes hold what "
+                f"is left; use model=vae, or accuracy_by_likelihood of aetrain evaluate run=outputs/{model.name}/<time>"
+            )
         if len(task.layers) > 1 and not config.net.is_dense:
             raise UserError(
                 f"net={config.net.name}: task=classify stacks layers on codes, which are not images; use linear or mlp"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from aetrain.config.fields import setting
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.base import OnImages
 from aetrain.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,16 +16,16 @@ NETS = ("linear", "mlp", "conv", "burgess")  # that the page's script can comput
 
 
 @dataclass
-class Explore(OnRun):
+class Explore(OnImages):
     """A page that shows what the model has learned, and runs it: one file, for any browser, without a network."""
-
-    not_given_classes: ClassVar[str | None] = "and the page asks for none; aetrain sample and traverse do"
 
     n: int = setting("on the map, spread evenly over the split, as many as the size allows", min=1, unit="images")
     size: float = setting("of the file, which the images keep to; the networks take what they need, and 20 images are "
                           "always there", above=0, unit="MB")  # fmt: skip
 
     def check(self, config: Config) -> None:
+        if config.model.needs_labels:
+            raise UserError(f"aetrain explore: the page asks for no class, as model={config.model.name} needs")
         if config.net.name not in NETS:
             raise UserError(f"aetrain explore: knows the networks {', '.join(NETS)}, not net={config.net.name}")
         if config.net.name == "conv" and (config.net.kernel, config.net.stride, config.net.norm) != (4, 2, "none"):
