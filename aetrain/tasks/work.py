@@ -241,7 +241,7 @@ def do_task(asked: Asked, show: bool = False) -> Outcome:
     began, name = time.monotonic(), asked.task.name
     assert name in ON_RUNS
     with _explained(asked), listening():
-        work = Work(asked, Output(asked.run.folder, name, asked.out))
+        work = Work(asked, Output(asked.within or asked.run.folder, name, asked.out))
         metrics = _finite(import_module(f"aetrain.tasks.{name}").run(work))
         work.out.json(f"{name}.json", _record(work, metrics, time.monotonic() - began))
         if show:

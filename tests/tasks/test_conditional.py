@@ -117,6 +117,11 @@ def test_what_is_exported_takes_the_label(run, monkeypatch):
     assert np.isfinite(images[0]).all() and np.isnan(images[1]).all()
 
 
+def test_the_explorer_is_told_the_classes(run):
+    page = (package.explore(run, "n=30").folder / "explore.html").read_text(encoding="utf-8")
+    assert '"classesGiven":10' in page and '"kind":"join_label","n":9' in page
+
+
 def test_an_anomaly_is_judged_by_its_own_class_where_the_model_knows_it(run, caplog):
     with caplog.at_level("INFO"):
         folder = package.anomaly(run, "normal=[3]", "nll_samples=2").folder
@@ -167,7 +172,6 @@ def test_classes_of_the_runs_own_data_may_be_numbers(run):
         ("export", ["split=val"], "unknown key 'split'"),
         ("export", ["data.limit=5"], "needs no images, and draws nothing"),
         ("manifold", [], "needs a code of 2 dimensions, this run's has 3"),
-        ("explore", [], "the page asks for no class"),
         ("evaluate", ["data.classes=[13]"], "there is no class '13'"),
         ("sample", ["classes=[13]"], "there is no class '13'"),
         ("evaluate", ["data=patches"], "have none; label them"),

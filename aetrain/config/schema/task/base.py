@@ -20,6 +20,8 @@ class Task:
 class OnRun(Task):
     """A task on a trained model."""
 
+    together: ClassVar[bool] = False  # all runs of a folder at once, into one result
+
     def check(self, config: Config) -> None:
         """Raise a UserError for a run that the task cannot be done on. config: the run's."""
 

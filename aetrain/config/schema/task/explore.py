@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Optional
 
 from aetrain.config.fields import setting
 from aetrain.config.schema.task.base import OnImages
@@ -17,15 +17,17 @@ NETS = ("linear", "mlp", "conv", "burgess")  # that the page's script can comput
 
 @dataclass
 class Explore(OnImages):
-    """A page that shows what the model has learned, and runs it: one file, for any browser, without a network."""
+    """A page that shows what the model has learned, and runs it: one file, for any browser, without a network. Two
+    models, or those of a sweep, side by side."""
 
+    together: ClassVar[bool] = True
+
+    run2: Optional[str] = setting("a second run beside the first, on the same images; null: none")
     n: int = setting("on the map, spread evenly over the split, as many as the size allows", min=1, unit="images")
     size: float = setting("of the file, which the images keep to; the networks take what they need, and 20 images are "
                           "always there", above=0, unit="MB")  # fmt: skip
 
     def check(self, config: Config) -> None:
-        if config.model.needs_labels:
-            raise UserError(f"aetrain explore: the page asks for no class, as model={config.model.name} needs")
         if config.net.name not in NETS:
             raise UserError(f"aetrain explore: knows the networks {', '.join(NETS)}, not net={config.net.name}")
         if config.net.name == "conv" and (config.net.kernel, config.net.stride, config.net.norm) != (4, 2, "none"):
