@@ -39,6 +39,10 @@ def check_run(config: Config) -> None:
             f"trainer.compile=true: torch.compile needs a C++ compiler and {cxx} was not found; install one, name it "
             "in CXX, or leave trainer.compile out"
         )
+    if config.trainer.compile and config.device.precision == "fp16":
+        raise UserError(
+            "trainer.compile=true: not with device.precision=fp16, whose gradient scaler cannot be traced; use bf16"
+        )
     if config.name is not None and not re.fullmatch(r"\w[\w.+-]{0,99}", config.name):
         raise UserError(f"name={config.name}: it becomes part of a folder's name; give letters, digits, _ . + and -")
     known = card(config.data)

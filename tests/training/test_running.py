@@ -12,36 +12,42 @@ from aetrain.data.split import Split
 from aetrain.device import Precision
 from aetrain.errors import RunFailed
 from aetrain.training.batches import Batches
+from aetrain.training.compiled import make_compiled_step
+from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
+from aetrain.training.running import Graphed, eager
 from aetrain.training.schedules import Scheduler
 from aetrain.training.step import Latch, make_step
-from aetrain.training.wrappers import Graphed, compiled, eager
-from tests.conftest import PYTHON, build, compose
+from tests.conftest import PYTHON, build, compose, longer
 
 STEPS = 12
 
 
 def split(device="cpu"):
-    images = torch.randint(0, 256, (200, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    return Split(images, torch.arange(200) % 10).to(torch.device(device))
+    images = torch.randint(0, 256, (700, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return Split(images, torch.arange(700) % 10).to(torch.device(device))
 
 
-def train(wrapper: str, *overrides: str, device: str = "cpu"):
-    """Parameters after STEPS steps in a wrapper of this name, and the loss of each."""
+def train(kind: str, *overrides: str, device: str = "cpu", steps: int = STEPS, together: int = 1):
+    """Parameters after so many steps, eager, compiled or as a graph, and the mean loss over each `together` of them."""
     config, where = compose(f"device={device}", "trainer.batch_size=16", *overrides), torch.device(device)
     net = build(*overrides).to(where)
-    graph = wrapper == "graph"
-    optimizer = build_optimizer(config.optimizer, net)
+    is_compiled, is_graph = "compiled" in kind, "graph" in kind
+    optimizer = build_optimizer(config.optimizer, net, traced=is_compiled)
     precision = Precision.of(config.device.precision, where)
-    step = make_step(compiled(net) if wrapper == "compiled" else net, optimizer, precision, 1.0, Latch(where))
-    run = (Graphed if graph else eager)(step, Batches(split(device), 16, seed=0))
-    scheduler = Scheduler(config, net, optimizer, STEPS)
+    make = make_compiled_step if is_compiled else make_step
+    step = make(net, optimizer, precision, config.trainer.clip_norm, Latch(where))
+    batches, meters, scheduler = Batches(split(device), 16, seed=0), Meters(), Scheduler(config, net, optimizer, steps)
+    parts = (step, batches, meters, scheduler)
+    run = Graphed(*parts, where) if is_graph else eager(*parts)
     torch.manual_seed(0)
     losses = []
-    for number in range(STEPS):
-        scheduler.apply(number)
-        losses.append(run(number)["loss"].clone())
-    return list(net.parameters()), torch.stack(losses), run
+    for first in range(0, steps, together):
+        done = 0
+        while done < together:
+            done += run(first + done, together - done)
+        losses.append(meters.read("interval")["loss"])
+    return list(net.parameters()), torch.tensor(losses), run
 
 
 def assert_same(one, other):
@@ -53,9 +59,28 @@ def assert_same(one, other):
 SCHEDULED = ["model=beta_vae", "model.schedule.beta.kind=linear", "optimizer.schedule.kind=cosine", "net=linear"]
 
 
+COMPILED = [
+    ["model=beta_vae", "model.schedule.beta.kind=linear", "optimizer.schedule.kind=cosine", "trainer.clip_norm=1"],
+    ["model=ae", "net=linear", "optimizer=sgd"],
+    ["model=dae", "optimizer=adamw", "optimizer.weight_decay=0.01"],
+    ["model=sparse", "optimizer.weight_decay=0.01"],
+    ["model=sparse", "model.penalty=topk", "model.k=25"],
+    ["model=contractive"],
+    ["model=contractive", "model.estimator=hutchinson"],
+    ["model=vae", "net=conv"],
+    ["model=iwae", "optimizer=sgd", "optimizer.lr=1e-5"],  # Adam divides gradients that are all rounding by themselves
+    ["model=cvae"],
+    ["model=beta_tcvae"],
+]
+
+
 @pytest.mark.filterwarnings("ignore")  # of torch's compiler, about itself
-def test_compiled_equals_eager():
-    assert_same(train("compiled", *SCHEDULED), train("eager", *SCHEDULED))
+@pytest.mark.parametrize("overrides", [COMPILED[0], *map(longer, COMPILED[1:])], ids=str)
+def test_compiled_equals_eager_in_float64(overrides, float64):
+    compiled, plain = (train(kind, *overrides, steps=3) for kind in ("compiled", "eager"))
+    torch.testing.assert_close(compiled[1], plain[1], rtol=1e-12, atol=0)
+    for a, b in zip(compiled[0], plain[0], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.cuda
@@ -70,8 +95,20 @@ def test_compiled_equals_eager():
     ],
 )
 def test_graph_equals_eager(overrides):
-    graphed = train("graph", *overrides, device="cuda")
-    assert_same(graphed, train("eager", *overrides, device="cuda"))
+    """Also ten steps at a time."""
+    plain = train("eager", *overrides, device="cuda", steps=40)
+    assert_same(train("graph", *overrides, device="cuda", steps=40), plain)
+    params, losses, _ = train("graph", *overrides, device="cuda", steps=40, together=20)
+    assert_same((params, losses), (plain[0], plain[1].view(2, 20).mean(1)))
+
+
+@pytest.mark.cuda
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("overrides", [*COMPILED[:1], ["model=vae", "device.precision=bf16"]])
+def test_a_compiled_graph_equals_a_compiled_step(overrides):
+    graph = train("compiled graph", *overrides, device="cuda", steps=40, together=20)
+    plain = train("compiled", *overrides, device="cuda", steps=40, together=20)
+    assert_same(graph, plain)
 
 
 @pytest.mark.cuda
@@ -81,8 +118,8 @@ def test_no_step_waits_for_the_device(wrapper, precision):
     _, _, run = train(wrapper, "model=beta_vae", f"device.precision={precision}", device="cuda")
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for number in range(STEPS - 4, STEPS):  # of an epoch whose order is there
-            run(number)
+        for number in range(STEPS, STEPS + 4):  # of an epoch whose order is there
+            run(number, 1)
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
@@ -92,10 +129,12 @@ def test_a_step_that_cannot_be_captured_ends_the_run_in_a_line():
     def step(x, y):
         return {"loss": x.mean() * x.sum().item()}  # waits for the device
 
-    run = Graphed(step, Batches(split("cuda"), 16, seed=0))
+    config, net = compose(), torch.nn.Linear(1, 1)
+    schedule = Scheduler(config, net, build_optimizer(config.optimizer, net), STEPS)
+    run = Graphed(step, Batches(split("cuda"), 16, seed=0), Meters(), schedule, torch.device("cuda"))
     with pytest.raises(RunFailed, match="give trainer"):
         for number in range(8):
-            run(number)
+            run(number, 1)
 
 
 def test_without_a_gpu_a_graph_is_asked_for_in_vain_but_the_run_goes_on(small_run):
