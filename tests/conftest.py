@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -160,6 +161,36 @@ def aetrain(tmp_path, monkeypatch, capfd):
 
     run.folder = tmp_path
     return run
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """Run a command line, the first time that it is asked for; returns the folder of its run or sweep, to be read."""
+    folders = {}
+
+    def run(*argv: str) -> Path:
+        if argv not in folders:
+            folder = tmp_path_factory.mktemp("once") / "run"
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(folder.parent)
+                patch.setattr(mnist, "load", _read_once)
+                assert main([*argv, f"hydra.{'sweep' if '-m' in argv else 'run'}.dir=run"]) == 0
+            folders[argv] = folder
+        return folders[argv]
+
+    return run
+
+
+@pytest.fixture
+def done(aetrain, once, capfd):
+    """A copy of what a command line leaves that has run to its end, in a folder of this name."""
+
+    def copy(*argv: str, to: str = "run") -> Path:
+        shutil.copytree(once(*argv), aetrain.folder / to)
+        capfd.readouterr()
+        return aetrain.folder / to
+
+    return copy
 
 
 @pytest.fixture
