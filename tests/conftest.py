@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import gc
 import os
@@ -93,6 +94,11 @@ def browser(chromium):
 
 def compose(*overrides: str):
     """The typed configuration of a command line."""
+    return copy.deepcopy(_composed(*overrides))
+
+
+@functools.cache  # Hydra takes a seventh of a second
+def _composed(*overrides: str):
     composing.register()
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):

@@ -37,7 +37,7 @@ def test_it_trains(small_run, group, option):
 
 @pytest.mark.parametrize("arch", ["linear", "mlp", "conv", "residual", "burgess"])
 def test_every_architecture_trains(small_run, arch):
-    small_run("model=vae", f"net={arch}", "model.likelihood=gaussian", "model.sigma=0.5")
+    small_run("model=vae", f"net={arch}", "model.likelihood=gaussian", "model.sigma=0.5", "trainer.max_steps=2")
 
 
 @pytest.mark.parametrize(("group", "option"), [(group, option) for group in TABLES for option in TABLES[group]])
