@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from aetrain.compose import composed, without_hydra
 from aetrain.config.conf import CONF
 from aetrain.config.tables import GROUPS as TABLES
 from aetrain.config.tables import ON_RUNS
@@ -51,6 +52,14 @@ def test_every_key_says_what_it_is(aetrain, group, option):
             key = field.name if option in ON_RUNS else f"{group}.{field.name}"
             line = page.index(f"  {key}=")
             assert " ".join(field.metadata["help"].split()) in " ".join(page[line : line + 700].split())
+
+
+def test_composing_leaves_nothing_for_the_next():
+    """Hydra's store of the schemas is not copied for each."""
+    first, _ = composed(["model=sparse", "model.rho=0.3"])
+    assert composed(["model=vae", "net.hidden=[3]"])[0].net.hidden == [3]
+    again, _ = composed(["model=sparse", "model.rho=0.3"])
+    assert without_hydra(again) == without_hydra(first) and composed([])[0].net.hidden == [400]
 
 
 def test_the_table_of_defaults():
