@@ -27,7 +27,7 @@ def test_members_are_runs_named_by_their_overrides(aetrain, done):
 
 def test_a_failed_member_does_not_touch_the_others_and_is_told_at_the_end(aetrain):
     line = ["-m", "model=ae", "model.output=identity", "optimizer=sgd", "optimizer.lr=1e-4,1e6,1e-3",
-            SEQUENTIAL, *SMALL, "trainer.max_steps=30", "trainer.epochs=9"]  # fmt: skip
+            SEQUENTIAL, *SMALL, "trainer.max_steps=30", "trainer.epochs=9", "trainer.grid_epochs=9"]  # fmt: skip
     code, _, err = aetrain(*line, "hydra.sweep.dir=sweep")
     assert code == 1 and err.count("\n") == 1
     assert "1 of 3 runs failed" in err and "optimizer.lr=1000000.0" in err and "not finite at step" in err
