@@ -54,6 +54,7 @@ def pytest_collection_finish(session):
     which took a tenth of the tests' time."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)  # composing makes half a million objects that the next moment needs no more
 
 
 def pytest_collection_modifyitems(config, items):
