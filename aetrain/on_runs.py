@@ -9,6 +9,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from aetrain import device
@@ -18,7 +19,7 @@ from aetrain.config.command import check_words
 from aetrain.config.fields import names
 from aetrain.config.schema import Config
 from aetrain.config.schema.data import Data
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.base import OnImages, OnRun
 from aetrain.config.synonyms import SYNONYMS
 from aetrain.config.tables import ON_RUNS, TASKS
 from aetrain.config.typos import leaves
@@ -29,6 +30,7 @@ from aetrain.runs import Trained, trained
 from aetrain.sweeps.report.read import is_run
 from aetrain.tasks.asked import Asked, Outcome
 
+PATHS = ("run", "run2", "out")  # taken as they are: a path may hold what Hydra's grammar does not take
 OWN = ("run", "out", "seed", "data", "device")  # words that every task takes beside its own keys
 
 
@@ -46,7 +48,8 @@ def prefixed(words: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Request:
-    """A task with its keys, on runs that are not yet read. further: overrides of the runs' own data and device."""
+    """A task with its keys, on runs that are not yet read. second: of run2=…. further: overrides of the runs' own data
+    and device."""
 
     task: OnRun
     path: Path
@@ -55,6 +58,7 @@ class Request:
     further: tuple[str, ...]
     seed: int | None
     out: Path | None
+    second: Path | None = None
 
     def on(self, run: Trained, out: Path | None) -> Asked:
         """For one run. Raises a UserError where the task cannot be done on it."""
@@ -70,9 +74,6 @@ class Request:
             config = dataclasses.replace(config, device=device.here(config.device))
         config = stored.changed(config, plain_values(self.further))
         device.check_device(config.device)
-        if config.model.needs_labels and (why := self.task.not_given_classes):
-            told = f"model={config.model.name} is given the class of every image"
-            raise UserError(f"aetrain {self.task.name}: {told}, {why}")
         self.task.check(config)
         return Asked(self.task, run, config, self.images, self.given, self.seed, out)
 
@@ -90,23 +91,27 @@ def _request(words: Sequence[str], config_dir: str | None, config_name: str | No
     name = task_of(words)
     assert name is not None
     _check(name, words)
-    paths = {key: [w.partition("=")[2] for w in words if w.startswith(f"{key}=")] for key in ("run", "out")}
+    paths = {key: [w.partition("=")[2] for w in words if w.startswith(f"{key}=")] for key in PATHS}
     if not paths["run"] or not paths["run"][-1]:
         raise UserError(f"aetrain {name}: of which run? Give run=outputs/<model>/<time>, or the folder of a sweep")
-    rest = prefixed([word for word in words if not word.startswith(("run=", "out="))])
+    rest = prefixed([word for word in words if word.partition("=")[0] not in PATHS])
     check_words(rest)
     other = any(key == "data" for key in given_keys(rest))
     further = tuple(w for w in rest if re.match(r"device[.=]" if other else r"(data\.|device[.=])", w))
     config = _composed([w for w in rest if w not in further], config_dir, config_name)
-    keys = given_keys(rest)
+    keys, task = given_keys(rest), config.task
+    if paths["run2"]:
+        task = dataclasses.replace(task, run2=paths["run2"][-1])
+    second = getattr(task, "run2", None)
     return Request(
-        task=config.task,
+        task=task,
         path=named("run", paths["run"][-1]),
         images=config.data if other else None,
         given=frozenset(keys),
         further=further,
         seed=config.seed if "seed" in keys else None,
         out=path_of("out", paths["out"][-1]) if paths["out"] else None,
+        second=named("run2", second) if second else None,
     )
 
 
@@ -130,6 +135,8 @@ def _check(name: str, words: Sequence[str]) -> None:
             raise UserError(f"{word}: write which word it belongs to, as in run={word}" if "/" in word else _bare(word))
         if group == "hydra":
             raise UserError(f"{word}: a task on a trained model takes out=…, for its folder, and none of Hydra's keys")
+        if group in ("data", "seed") and not issubclass(ON_RUNS[name], OnImages):
+            raise UserError(f"{word}: aetrain {name} needs no images, and draws nothing; leave it out")
         if key in (*own, *OWN, "task") or (group in ("task", "data", "device") and "." in key):
             continue
         raise UserError(_unknown(name, word, own))
@@ -163,6 +170,11 @@ def runs_in(path: Path) -> bool:
 def do(asked: Request, show: bool = False) -> Outcome:
     """The task on the one run, or on every run that is done, with a table over them. show: its lines and its numbers on
     the terminal. Raises a UserError, RunFailed or Interrupted."""
+    if asked.task.together and (asked.second or runs_in(asked.path)):
+        from aetrain.sweeps.side_by_side import do_together
+
+        on = partial(_on, asked)
+        return do_together(asked.path, asked.second, asked.task.name, asked.out, on, show)
     if runs_in(asked.path):
         from aetrain.sweeps.over_runs import do_each
 
@@ -171,6 +183,10 @@ def do(asked: Request, show: bool = False) -> Outcome:
     from aetrain.tasks.work import do_task  # here, because it imports torch
 
     return do_task(one, show)
+
+
+def _on(asked: Request, path: Path) -> Asked:
+    return asked.on(trained(path), asked.out)
 
 
 def configuration(asked: Request) -> Config:
@@ -184,4 +200,4 @@ def configuration(asked: Request) -> Config:
 
 def help_words(words: Sequence[str]) -> list[str]:
     """Those of the words that the page of a task's keys is composed from."""
-    return prefixed([word for word in words if word.partition("=")[0] not in ("run", "out")])
+    return prefixed([word for word in words if word.partition("=")[0] not in PATHS])

@@ -33,6 +33,7 @@ STEPS = {  # name -> minutes after which it is cut
     "runs": 3,
     "stacks": 3,
     "resume": 2,
+    "tasks": 3,
     "published": 12,
 }
 SAME = ("step", "case", "contender")  # which row of the file a new one replaces

@@ -24,12 +24,13 @@ from aetrain import device, models
 from aetrain.config.tables import MODELS
 from aetrain.data.load import load
 from aetrain.training.batches import Batches
-from aetrain.training.optimizer import Fused, build_optimizer
+from aetrain.training.meters import Meters
+from aetrain.training.optimizer import Fused
+from aetrain.training.running import Graphed, Runner, eager
 from aetrain.training.schedules import Scheduler
 from aetrain.training.stacking import make_stacked_step
-from aetrain.training.step import Latch, make_step
-from aetrain.training.wrappers import Graphed, eager
-from benchmarks import reproduce, speed
+from aetrain.training.step import Latch
+from benchmarks import gpu_tasks, reproduce, speed
 
 Rows = Iterator[dict[str, Any]]
 PUBLISHED = ("static_vae", "deep_ae", "iwae_k1", "iwae_k5")  # of the rows for a GPU, those that take minutes
@@ -88,22 +89,12 @@ def equal(dry: bool) -> Rows:
 
 def losses(overrides: list[str], graphed: bool, steps: int = 24) -> torch.Tensor:
     """(steps,)"""
-    config = aetrain.config(*overrides)
+    config = aetrain.config(*overrides, f"trainer.cuda_graph={str(graphed).lower()}")
     where = device.resolve(config.device)
-    splits = load(config.data, where)
     torch.manual_seed(config.seed)
-    model = models.build(config.model, config.net, splits.facts()).to(where)
-    optimizer = build_optimizer(config.optimizer, model)
-    precision = device.Precision.of(config.device.precision, where)
-    step = make_step(model, optimizer, precision, 1.0, Latch(where))
-    run = (Graphed if graphed else eager)(step, Batches(splits.train, config.trainer.batch_size, config.seed))
-    scheduler = Scheduler(config, model, optimizer, steps)
+    ours = speed.Ours(config, load(config.data, where), where)
     torch.manual_seed(config.seed)
-    found = []
-    for number in range(steps):
-        scheduler.apply(number)
-        found.append(run(number)["loss"].clone())
-    return torch.stack(found).double().cpu()
+    return torch.tensor([ours.run(1)["loss"] for _ in range(steps)])
 
 
 def speed_(dry: bool) -> Rows:
@@ -113,13 +104,15 @@ def speed_(dry: bool) -> Rows:
         config = aetrain.config(*overrides)
         where = device.resolve(config.device)
         splits = load(config.data, where)
-        contenders = {"eager fp32": [], "eager bf16": ["device.precision=bf16"]}
+        kinds = {"eager": ["trainer.cuda_graph=false"]}
         if not dry:
-            contenders |= {"eager tf32": ["device.precision=tf32"], "eager fp16": ["device.precision=fp16"]}
-            contenders |= {
-                f"graph {name.split()[1]}": ["trainer.cuda_graph=true", *more]
-                for name, more in list(contenders.items())
-            }
+            kinds |= {"graph": [], "compiled graph": ["trainer.compile=true"]}
+        contenders = {
+            f"{kind} {precision}": [*more, f"device.precision={precision}"]
+            for kind, more in kinds.items()
+            for precision in (("fp32", "bf16") if dry else ("fp32", "tf32", "bf16", "fp16"))
+            if (kind, precision) != ("compiled graph", "fp16")  # which is refused
+        }
         runners = {
             name: speed.Ours(aetrain.config(*overrides, *more), splits, where) for name, more in contenders.items()
         }
@@ -194,26 +187,30 @@ def stacks(dry: bool) -> Rows:
         params = {n: p.detach().expand(k, *p.shape).clone().requires_grad_() for n, p in model.named_parameters()}
         buffers = {n: b.expand(k, *b.shape).clone() for n, b in model.named_buffers()}
         precision = device.Precision.of("fp32", where)
-        for contender, wrapper in ({"eager": eager} | ({} if dry else {"graph": Graphed})).items():
+        for contender in ("eager",) if dry else ("eager", "graph"):
             lr = torch.tensor(1e-3, device=where) if where.type == "cuda" else 1e-3
             optimizer = Fused(config.optimizer, list(params.values()), lr)
             step = make_stacked_step(model, params, buffers, optimizer, precision, None, Latch(where, members=k))
-            run = wrapper(step, batches)
-            ms = 1e3 * timed(run, 3 if dry else 100, where)
+            parts = (step, batches, Meters(), Scheduler(config, model, optimizer, 1))
+            run = Graphed(*parts, where) if contender == "graph" else eager(*parts)
+            ms = 1e3 * timed(run, 3 if dry else 200, where)
             one = one or ms
             peak = torch.cuda.max_memory_allocated(where) / 2**20 if where.type == "cuda" else None
             yield {"case": f"K = {k}", "contender": contender, "ms": ms, "K × one / this": k * one / ms, "MiB": peak}
     yield from sweep_of_betas(dry)
 
 
-def timed(run: Any, steps: int, where: torch.device) -> float:
+def timed(run: Runner, steps: int, where: torch.device) -> float:
     """Seconds per step."""
-    for number in range(8):
-        run(number % 4)
+
+    def steps_from(first: int, end: int) -> None:
+        while first < end:
+            first += run(first, end - first)
+
+    steps_from(0, 20)
     speed.synchronize(where)
     began = time.perf_counter()
-    for number in range(steps):
-        run(number % 4)
+    steps_from(20, 20 + steps)
     speed.synchronize(where)
     return (time.perf_counter() - began) / steps
 
@@ -243,6 +240,7 @@ def sweep_of_betas(dry: bool) -> Rows:
 def resume(dry: bool) -> Rows:
     """A run that is killed and resumed with device.deterministic=true ends with the weights of one that is not."""
     line = [*words(dry), "trainer.epochs=4", "trainer.checkpoint_minutes=1e-9"]
+    line += [] if dry else ["data.limit=8000"]  # a checkpoint at every step takes its time
     line += [] if dry else ["device.deterministic=true"]
     with tempfile.TemporaryDirectory() as folder:
         reference, run = Path(folder, "reference"), Path(folder, "run")
@@ -293,6 +291,7 @@ ALL = {
     "runs": runs,
     "stacks": stacks,
     "resume": resume,
+    "tasks": lambda dry: gpu_tasks.rows(words(dry)[:1], dry),
     "published": published,
 }
 

@@ -35,14 +35,17 @@ import torch
 
 import aetrain
 from aetrain import device, models
+from aetrain.config.rules import total_steps
 from aetrain.data.load import load
 from aetrain.data.split import Split, Splits
 from aetrain.evaluation.terms import evaluate
 from aetrain.training.batches import Batches
+from aetrain.training.compiled import make_compiled_step
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
+from aetrain.training.running import runner
+from aetrain.training.schedules import Scheduler
 from aetrain.training.step import Latch, make_step
-from aetrain.training.wrappers import Graphed, compiled, eager
 from benchmarks import results
 from benchmarks.floor import Floor
 from benchmarks.textbook import Textbook, TextbookVAE
@@ -84,19 +87,22 @@ class Ours:
     def __init__(self, config, splits: Splits, where: torch.device):
         self.model = models.build(config.model, config.net, splits.facts()).to(where)
         self.precision = device.Precision.of(config.device.precision, where)
-        graphed = config.trainer.cuda_graph
-        optimizer = build_optimizer(config.optimizer, self.model)
-        forward = compiled(self.model) if config.trainer.compile else self.model
-        self.step = make_step(forward, optimizer, self.precision, None, Latch(where))
+        is_compiled = config.trainer.compile
+        optimizer = build_optimizer(config.optimizer, self.model, traced=is_compiled)
+        make = make_compiled_step if is_compiled else make_step
+        step = make(self.model, optimizer, self.precision, None, Latch(where))
         self.batches = Batches(splits.train, config.trainer.batch_size, config.seed)
-        self.run_step = (Graphed if graphed else eager)(self.step, self.batches)
         self.meters, self.where, self.done = Meters(), where, 0
+        schedule = Scheduler(config, self.model, optimizer, total_steps(config))
+        self.run_steps = runner(config, step, self.batches, self.meters, schedule, where)
 
-    def run(self, steps: int) -> None:
-        for _ in range(steps):
-            self.meters.add(self.run_step(self.done))
-            self.done += 1
-        self.meters.read("interval")  # waits for the device
+    def run(self, steps: int) -> dict[str, float]:
+        """Their means."""
+        end = self.done + steps
+        while self.done < end:
+            left = self.batches.per_epoch - self.done % self.batches.per_epoch
+            self.done += self.run_steps(self.done, min(left, end - self.done))
+        return self.meters.read("interval")  # waits for the device
 
 
 # --- evaluation
@@ -146,7 +152,7 @@ def contenders(overrides: list[str], compiled: bool) -> list[Contender]:
     def ours(*more: str) -> Ours:
         return Ours(aetrain.config(*overrides, *more), splits, where)
 
-    fp32, bf16 = ours(), ours("device.precision=bf16")
+    fp32, bf16 = (ours("trainer.cuda_graph=false", f"device.precision={one}") for one in ("fp32", "bf16"))
     plain = TextbookVAE() if (config.model.name, config.net.name) == ("vae", "mlp") else ours().model
     found = {
         "textbook": Textbook(plain, config.trainer.batch_size, where, torch.arange(len(splits.train))),

@@ -71,7 +71,7 @@ def _nothing(*_args, **_kwargs) -> None:
 _library = torch.library.Library("aten", "IMPL")
 for _kernel in ("_fused_adam_", "_fused_adamw_", "_fused_sgd_"):
     for _overload in ("", ".tensor_lr"):
-        _library.impl(f"{_kernel}{_overload}", _nothing, "Meta")
+        _library.impl(f"{_kernel}{_overload}", _nothing, "Meta", allow_override=True)  # some torches have one
 
 
 @contextmanager

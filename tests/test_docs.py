@@ -129,7 +129,7 @@ def test_every_command_line_has_the_form_of_one(page, words):
         is_flag = word in ("-m", "--multirun", "--help", "--version", "--cfg", "--config-dir")
         is_value = i > 0 and words[i - 1] in ("--cfg", "--config-dir")
         is_verb = i == 0 and word in (*TASKS, "runs", "cache")
-        assert is_flag or is_value or is_verb or re.fullmatch(r"[a-z_]+([./][a-z_]+)*=\S+", word), (page, word)
+        assert is_flag or is_value or is_verb or re.fullmatch(r"[a-z_]+2?([./][a-z_]+)*=\S+", word), (page, word)
 
 
 def test_every_command_from_the_text_is_accepted():

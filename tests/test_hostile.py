@@ -1,7 +1,8 @@
 """Folders that someone else has made: whatever is in them, nothing of it runs, and nothing outside of them is touched.
 
-Every mutation of a run's and of a sweep's folder goes through resume, report and aetrain.load under an audit hook;
-since hooks miss some writers, the surroundings are compared before and after, too. `make test-faults` tries 300.
+Every mutation of a run's and of a sweep's folder goes through resume, report, evaluate, explore and aetrain.load under
+an audit hook; since hooks miss some writers, the surroundings are compared before and after, too. `make test-faults`
+tries 300.
 """
 
 import json
@@ -22,6 +23,7 @@ from tests.conftest import SMALL
 
 TINY = [*SMALL, "net.hidden=[4]", "model.latent_dim=3", "device.threads=1"]
 MARK = "executed"  # what every payload would leave
+SCRIPTS = 3  # elements in a page of explore: values, arrays, the script
 
 
 class Payload:
@@ -276,6 +278,7 @@ def test_nothing_of_a_foreign_folder_runs_or_reaches_outside(aetrain, pristine, 
             ["report", f"run={runs[0]}"],
             ["evaluate", f"run={runs[0]}", "nll_samples=0", "codes=false"],
             ["evaluate", f"run={sweep}", "nll_samples=0", "codes=false"],
+            ["explore", "n=20", *([f"run={sweep}"] if number % 2 else [f"run={runs[0]}", f"run2={runs[1]}"])],
         ]
         WATCH.start(here / "theirs", cache)
         try:
@@ -294,6 +297,8 @@ def test_nothing_of_a_foreign_folder_runs_or_reaches_outside(aetrain, pristine, 
         finally:
             seen = WATCH.stop()
         assert not seen, f"{told}: {seen}"
+        for path in here.rglob("explore.html"):  # ours, and theirs is data in it
+            assert path.read_text(encoding="utf-8").count("<script") == SCRIPTS, told
         assert snapshot(victim) == before, told
         assert {path.name for path in here.iterdir()} == names, told
         assert not list(here.rglob(MARK)), told

@@ -13,6 +13,7 @@ from aetrain.config import packages
 from aetrain.config.fields import hparams, in_use, range_in_words
 from aetrain.config.schema import Config
 from aetrain.config.schema.schedule import Schedule
+from aetrain.config.schema.task.base import OnImages
 from aetrain.config.tables import GROUPS, ON_RUNS
 from aetrain.config.words import show
 
@@ -55,7 +56,10 @@ def task_page(config: Config) -> str:
     for field in _own_first(type(task)):
         if field.name != "name":
             lines += _line(f"{field.name}={show(getattr(task, field.name))}", field, in_use(task, field))
+    takes_images = isinstance(task, OnImages)
     for key, text in ON_A_RUN.items():
+        if not takes_images and key.startswith(("seed", "data")):
+            continue
         lines.append(textwrap.fill(f"{key:<32}  {text}", WIDTH, initial_indent="  ", subsequent_indent=" " * 36))
     return "\n".join(lines)
 

@@ -39,6 +39,10 @@ def check_run(config: Config) -> None:
             f"trainer.compile=true: torch.compile needs a C++ compiler and {cxx} was not found; install one, name it "
             "in CXX, or leave trainer.compile out"
         )
+    if config.trainer.compile and config.device.precision == "fp16":
+        raise UserError(
+            "trainer.compile=true: not with device.precision=fp16, whose gradient scaler cannot be traced; use bf16"
+        )
     if config.name is not None and not re.fullmatch(r"\w[\w.+-]{0,99}", config.name):
         raise UserError(f"name={config.name}: it becomes part of a folder's name; give letters, digits, _ . + and -")
     known = card(config.data)
@@ -94,7 +98,10 @@ def check_objective(config: Config) -> None:
         check_linear(config)
     if task.name == "classify":
         if model.needs_labels:
-            raise UserError(f"task=classify: model={model.name} is given the class that is to be found; use model=vae")
+            raise UserError(
+                f"task=classify: model={model.name} is given the class that is to be found, and its codes hold what "
+                f"is left; use model=vae, or accuracy_by_likelihood of aetrain evaluate run=outputs/{model.name}/<time>"
+            )
         if len(task.layers) > 1 and not config.net.is_dense:
             raise UserError(
                 f"net={config.net.name}: task=classify stacks layers on codes, which are not images; use linear or mlp"

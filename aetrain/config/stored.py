@@ -232,10 +232,23 @@ def _value(kind: Any, value: Any, key: str) -> Any:
     raise ValueError(f"{key} must be {words.get(kind, 'a list of plain values')}, not {str(value)[:40]!r}")
 
 
+def _worded(kind: Any, value: Any) -> Any:
+    """A value as it was typed, [3] say, for a field of this type: a number where text is wanted is a word."""
+    if kind is str:
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if isinstance(value, list) and typing.get_origin(kind) is list:
+        return [_worded(typing.get_args(kind)[0], element) for element in value]
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        (inner,) = (arg for arg in typing.get_args(kind) if arg is not type(None))
+        return _worded(inner, value)
+    return value
+
+
 def _set(node: Any, path: list[str], value: Any) -> Any:
     """The dataclass with one value, deep inside it, replaced."""
     name, *rest = path
     if not dataclasses.is_dataclass(node) or name not in _hints(type(node)):
         raise ValueError("there is no such key")
-    new = _set(getattr(node, name), rest, value) if rest else _value(_hints(type(node))[name], value, name)
+    kind = _hints(type(node))[name]
+    new = _set(getattr(node, name), rest, value) if rest else _value(kind, _worded(kind, value), name)
     return dataclasses.replace(node, **{name: new})

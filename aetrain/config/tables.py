@@ -138,8 +138,7 @@ SETS = Table(
     | dict.fromkeys(("fashion_mnist", "kmnist", "cifar10", "cifar100"), "vision"),
 )  # fmt: skip
 OPTIMIZERS = dict.fromkeys(("adam", "adamw", "sgd"), optimizer.FirstOrder) | {"lbfgs": optimizer.LBFGS}
-# What trains, and what is done with trained models: of the latter, a class's own `needs_data` says whether it takes the
-# model alone or images as well.
+# What trains, and what is done with trained models.
 TASKS: dict[str, type] = {
     "train": Train,
     "linear": LinearTask,

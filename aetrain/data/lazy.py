@@ -113,7 +113,7 @@ class Lazy:
         return replace(self, rows=self.rows[rows.to(self.index_device)])
 
     def relabelled(self, table: Tensor) -> Lazy:
-        return replace(self, table=table)
+        return replace(self, table=table if self.table is None else table[self.table.to(table.device)])
 
     def thresholded(self) -> Lazy:
         return replace(self, threshold=True)

@@ -26,29 +26,44 @@ def names(model: Autoencoder) -> list[str]:
 
 @dataclass(frozen=True)
 class Scorer:
-    """statistics: the model's batch statistics over the training's validation images. density: of training codes."""
+    """statistics: the model's batch statistics over the training's validation images. density: of training codes.
+    finds_classes: whether a model that is given classes is given for each image the one with the lowest −ELBO, and not
+    the image's own."""
 
     model: Autoencoder
     statistics: Mapping[str, Tensor]
     density: Mixture
     nll_samples: int
+    finds_classes: bool = False
 
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor | None, wanted: list[str]) -> dict[str, Tensor]:
         """Each (B,), in float64. x: (B, C, H, W). What is drawn comes from the model's noise."""
         model = self.model
-        code = model.encode(x, y)
         found: dict[str, Tensor] = {}
         with model.split_statistics(self.statistics):
+            if self.finds_classes:
+                y, found["elbo"] = likeliest_class(model, x, ELBO_SAMPLES)
+            code = model.encode(x, y)
             if "recon" in wanted:
                 found["recon"] = model.reconstruction(x, code, y)
-            if "elbo" in wanted:
+            if "elbo" in wanted and "elbo" not in found:
                 found["elbo"] = negative_elbo(model, x, y, ELBO_SAMPLES)
             if "nll" in wanted:
                 found["nll"] = -log_importance_mean(model, x, y, self.nll_samples)
         if "latent" in wanted:
             found["latent"] = self.density.distance(code.flatten(1))
-        return {name: value.double() for name, value in found.items()}
+        return {name: found[name].double() for name in wanted}
+
+
+def likeliest_class(model: VAE, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+    """Of a model that is given classes: the label with the lowest −ELBO, and that −ELBO: (B, C, H, W) -> two of (B,).
+
+    With log K added, an upper bound of −log p(x), p(x) being the mean of p(x | y) over K classes."""
+    labels = torch.arange(model.facts.n_classes, device=x.device)
+    found = torch.stack([negative_elbo(model, x, label.expand(len(x)), samples) for label in labels])
+    lowest, label = found.min(0)
+    return label, lowest
 
 
 def negative_elbo(model: VAE, x: Tensor, y: Tensor | None, samples: int) -> Tensor:

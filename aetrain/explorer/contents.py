@@ -24,41 +24,67 @@ LONGEST = 120  # characters of a name
 
 
 @dataclass(frozen=True)
-class Told:
-    """What was found out about a model on its images. names: of the images; classes: by label; codes: (N, D); scores:
-    (S,), −ELBO or recon of some of them; sigma: of a Gaussian likelihood, else None; terms: means over the split;
-    config: its keys; about: a line on where the model is from."""
+class Images:
+    """What the models are shown. names: of the images; classes: by label."""
 
+    shown: Shown
     names: Sequence[str]
     classes: Sequence[str]
     split: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """A model, and what was found out about it on its images. name: what tells it from the others; dtype: of the stored
+    weights; codes: (N, D); scores: (S,), −ELBO or recon of some of them; sigma: of a Gaussian likelihood, else None;
+    terms: means over terms_of, in words; config: its keys."""
+
+    name: str
+    model: Autoencoder
+    networks: Networks
+    dtype: torch.dtype
     codes: Tensor
     known: Dimensions
     scores: Tensor
     sigma: float | None
     terms: Mapping[str, float]
+    terms_of: str
     config: Mapping[str, Any]
-    about: Sequence[str]
 
 
-def contents(model: Autoencoder, networks: Networks, dtype: torch.dtype, shown: Shown,
-             told: Told) -> tuple[dict[str, Any], str]:  # fmt: skip
-    """The values, and the arrays that they name by number, packed. dtype: of the weights."""
-    arrays = Arrays()
+def contents(images: Images, models: Sequence[Told]) -> tuple[dict[str, Any], str]:
+    """The values, and the arrays that they name by number, packed. models: at least one, of images of one shape."""
+    arrays, shown = Arrays(), images.shown
+    facts = models[0].model.facts
+    shared = {
+        "shape": list(facts.image_shape),
+        "binary": facts.binary,
+        "split": images.split,
+        "images": arrays.add(shown.stored, shown.stored.dtype),
+        "index": shown.index.tolist(),
+        "labels": shown.y.tolist(),
+        "classes": [_name(name) for name in images.classes],
+        "names": [_name(name) for name in images.names],
+    }
+    values = {"shared": shared, "models": [_model(told, arrays) for told in models], "arrays": arrays.table}
+    return values, arrays.packed()
+
+
+def _model(told: Told, arrays: Arrays) -> dict[str, Any]:
+    model, networks = told.model, told.networks
     order = told.known.order("variance" if told.known.kl is None else "kl")
     layout = axes(told.codes, order)
     config = model.config
-    values: dict[str, Any] = {
-        "model": config.name,
-        "shape": list(model.facts.image_shape),
-        "binary": model.facts.binary,
+    return {
+        "name": _name(told.name),
+        "classesGiven": model.facts.n_classes if config.needs_labels else 0,
         "hasPosterior": model.prior is not None,
         "codeActivation": getattr(config, "code_activation", "identity"),
         "likelihood": config.likelihood,
         "sigma": told.sigma,
         "link": networks.link,
-        "encoder": [_step(step, arrays, dtype) for step in networks.encoder],
-        "decoder": [_step(step, arrays, dtype) for step in networks.decoder],
+        "encoder": [_step(step, arrays, told.dtype) for step in networks.encoder],
+        "decoder": [_step(step, arrays, told.dtype) for step in networks.decoder],
         "mean": _rounded(told.known.mean),
         "std": _rounded(told.known.std),
         "kl": None if told.known.kl is None else _rounded(told.known.kl),
@@ -69,21 +95,13 @@ def contents(model: Autoencoder, networks: Networks, dtype: torch.dtype, shown: 
             "offsets": _rounded(layout.offsets),
             "places": arrays.add(told.codes.float() @ layout.directions.T - layout.offsets, torch.float32),
         },
-        "split": told.split,
-        "images": arrays.add(shown.stored, shown.stored.dtype),
-        "index": shown.index.tolist(),
-        "labels": shown.y.tolist(),
-        "classes": [_name(name) for name in told.classes],
-        "names": [_name(name) for name in told.names],
         "scores": _finite(told.scores.tolist()),
         "corruption": _corruption(model),
         "units": asdict(firing(told.codes, order)) if config.name == "sparse" else None,
         "terms": dict(zip(told.terms, _finite(told.terms.values()), strict=True)),
+        "termsOf": told.terms_of,
         "config": {key: _value(value) for key, value in told.config.items()},
-        "about": list(told.about),
     }
-    values["arrays"] = arrays.table
-    return values, arrays.packed()
 
 
 def _step(step: Step, arrays: Arrays, dtype: torch.dtype) -> dict[str, Any]:

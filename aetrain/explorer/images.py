@@ -25,12 +25,12 @@ class Shown:
     stored: Tensor
 
 
-def shown(split: Split, most: int, room: int) -> Shown:
-    """At most so many, and at most so many bytes of a page."""
+def shown(split: Split, most: int, room: int, beside: int = 0) -> Shown:
+    """At most so many, and at most so many bytes of a page. beside: bytes that go with each of them."""
     tried = _of(split, min(TRIED, most))
-    each = packed_size(tried.stored) / len(tried.index)
+    each = packed_size(tried.stored) / len(tried.index) + beside
     found = _of(split, min(most, max(FEWEST, int(room / each))))
-    while (size := packed_size(found.stored)) > room and len(found.index) > FEWEST:
+    while (size := packed_size(found.stored) + beside * len(found.index)) > room and len(found.index) > FEWEST:
         found = _of(split, max(FEWEST, int(0.98 * len(found.index) * room / size)))
     return found
 

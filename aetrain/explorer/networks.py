@@ -24,8 +24,9 @@ SHARE = 0.5  # of them that rounding may take on the images on which it is tried
 
 @dataclass(frozen=True)
 class Step:
-    """kind: linear, conv or deconv (4x4, stride 2, padding 1), pad or crop (at the right and below), top_k, or an
-    activation's name. sizes: numbers that the kind needs, by name; `from` and `to` are (C, H, W)."""
+    """kind: linear, conv or deconv (4x4, stride 2, padding 1), pad or crop (at the right and below), top_k, add_label
+    (to an image, what was learned of a class), join_label (to a code, n numbers that are a class), or an activation's
+    name. sizes: numbers that the kind needs, by name; `from` and `to` are (C, H, W)."""
 
     kind: str
     weight: Tensor | None = None
@@ -45,12 +46,15 @@ class Networks:
 
 def networks(model: Autoencoder) -> Networks:
     """Raises a UserError for networks of another kind than ours."""
-    encoder = _steps(model, model.encoder)
+    encoder, decoder = _steps(model, model.encoder), _steps(model, model.decoder)
+    if model.config.needs_labels and model.facts.n_classes > 1:
+        encoder = [Step("add_label", model.label_images.flatten(1)), *encoder]
+        decoder = [Step("join_label", sizes={"n": model.label_size}), *decoder]
     if model.prior is None:
         encoder = encoder + _activation(model.config.code_activation)
         if getattr(model.config, "penalty", None) == "topk":
             encoder.append(Step("top_k", sizes={"k": model.config.k_evaluation or model.config.k}))
-    return Networks(encoder, _steps(model, model.decoder), _link(model))
+    return Networks(encoder, decoder, _link(model))
 
 
 def _link(model: Autoencoder) -> str:
@@ -120,12 +124,16 @@ def _conv_decoder(model: Autoencoder, network: ConvDecoder) -> list[Step]:
     return steps if shape == wanted else [*steps, Step("crop", sizes={"from": shape, "to": wanted})]
 
 
-def follow(steps: Sequence[Step], x: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """What the page's script computes: (B, numbers) -> (B, numbers). dtype: of the stored weights."""
+def follow(steps: Sequence[Step], x: Tensor, y: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """What the page's script computes: (B, numbers) and labels (B,) -> (B, numbers). dtype: of the stored weights."""
     for step in steps:
         weight, bias = (None if t is None else t.to(dtype).float() for t in (step.weight, step.bias))
         if step.kind == "linear":
             x = F.linear(x, weight.t() if step.sizes.get("transposed") else weight, bias)
+        elif step.kind == "add_label":
+            x = x + F.pad(weight, (0, 0, 1, 0))[y]
+        elif step.kind == "join_label":
+            x = torch.cat([x, F.one_hot(y, step.sizes["n"] + 1)[:, 1:].to(x)], dim=1)
         elif step.kind == "top_k":
             x = top_k(x, step.sizes["k"])
         elif "from" in step.sizes:
@@ -151,17 +159,17 @@ def activated(name: str, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def precision(model: Autoencoder, found: Networks, images: Tensor, codes: Tensor) -> torch.dtype:
+def precision(model: Autoencoder, found: Networks, images: Tensor, codes: Tensor, y: Tensor) -> torch.dtype:
     """In which the weights are stored: float16 where what the page shows of these images, (B, C, H, W), and codes,
-    (B, D), differs from the model by less than a share of PIXEL and CODE, else float32.
+    (B, D), of classes y, (B,), differs from the model by less than a share of PIXEL and CODE, else float32.
 
     Raises RunFailed where even that differs: a model that encodes or decodes in a way of its own."""
-    wanted_codes, wanted_images = model.encode(images), model.decode(codes)
+    wanted_codes, wanted_images = model.encode(images, y), model.decode(codes, y)
     if not (wanted_codes.isfinite().all() and wanted_images.isfinite().all()):
         raise RunFailed("the model's weights are not finite: there is nothing to look at")
     for dtype in (torch.float16, torch.float32):
-        code = follow(found.encoder, images.flatten(1), dtype)[:, : wanted_codes.shape[1]]
-        image = activated(found.link, follow(found.decoder, codes, dtype)).view_as(wanted_images)
+        code = follow(found.encoder, images.flatten(1), y, dtype)[:, : wanted_codes.shape[1]]
+        image = activated(found.link, follow(found.decoder, codes, y, dtype)).view_as(wanted_images)
         off = max(_worst(code - wanted_codes) / CODE, _worst(image - wanted_images) / PIXEL)
         if off <= (SHARE if dtype == torch.float16 else 1):
             return dtype

@@ -11,7 +11,7 @@ from aetrain.document import data, document, text
 ASSETS = Path(__file__).parent / "assets"
 # In this order one file: what a script uses stands before it.
 SCRIPTS = ("networks", "model", "state", "canvas", "picture", "sliders", "map", "noise", "score", "draw", "strips",
-           "tables", "main")  # fmt: skip
+           "tables", "choice", "main")  # fmt: skip
 
 
 def page(title: str, about: Sequence[str], values: dict[str, Any], packed: str) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 COMPONENTS = 6  # principal components that can be chosen
 DIMENSIONS = 10  # single dimensions that can be, the most active
+MOST_AXES = COMPONENTS + DIMENSIONS
 
 
 @dataclass(frozen=True)

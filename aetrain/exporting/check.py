@@ -14,12 +14,13 @@ BATCHES = (1, 2, 7)
 
 
 @torch.no_grad()
-def checked(name: str, network: nn.Module, exported: Callable[[Tensor], Tensor], example: Tensor) -> float:
+def checked(name: str, network: nn.Module, exported: Callable[..., Tensor], *examples: Tensor) -> float:
     """The largest difference between the two on batches of several sizes. Raises RunFailed where it is above TOLERANCE.
-    name: of the file; example: at least 7 inputs."""
+    name: of the file; examples: of each input at least 7."""
     worst = 0.0
     for n in BATCHES:
-        ours, theirs = network(example[:n]), exported(example[:n])
+        given = [example[-n:] for example in examples]
+        ours, theirs = network(*given), exported(*given)
         if ours.shape != theirs.shape:
             raise RunFailed(f"{name}: gives {tuple(theirs.shape)} where the model gives {tuple(ours.shape)}")
         difference = float((ours - theirs).abs().max())

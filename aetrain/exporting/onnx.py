@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -16,13 +17,13 @@ from aetrain.errors import RunFailed
 BATCH = "batch"
 
 
-def translated(program: ExportedProgram, inputs: str, outputs: str) -> bytes:
-    """The content of an .onnx file, weights and all, with one input and one output of these names, whose first axis is
+def translated(program: ExportedProgram, inputs: Sequence[str], output: str) -> bytes:
+    """The content of an .onnx file, weights and all, with inputs and one output of these names, whose first axis is
     `batch`. Raises RunFailed for a network too large for one file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch's own use of itself
         converted = torch.onnx.export(
-            program, (), dynamo=True, input_names=[inputs], output_names=[outputs], verbose=False
+            program, (), dynamo=True, input_names=list(inputs), output_names=[output], verbose=False
         )
     proto = converted.model_proto
     _name_batch(proto.graph)
@@ -54,7 +55,8 @@ def _without_traces(proto: onnx.ModelProto) -> None:
             del part.metadata_props[:]
 
 
-def run(content: bytes, values: np.ndarray) -> np.ndarray:
-    """What onnxruntime makes of it: (B, …) -> (B, …)."""
+def run(content: bytes, *values: np.ndarray) -> np.ndarray:
+    """What onnxruntime makes of its inputs, in their order: (B, …) each -> (B, …)."""
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: values})[0]
+    names = [taken.name for taken in session.get_inputs()]
+    return session.run(None, dict(zip(names, values, strict=True)))[0]

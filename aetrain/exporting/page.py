@@ -8,13 +8,13 @@ from aetrain.models import Autoencoder
 
 TEXT = """# {model}, exported
 
-Trained by aetrain; `encoder` and `decoder` each take and give one tensor of float32, a batch of any size first. There
+Trained by aetrain; `encoder` and `decoder` take and give tensors of float32{labels}, a batch of any size first. There
 is no noise in them.
 
 | | tensor | shape | values |
 | --- | --- | --- | --- |
 | encoder, in | `image` | (batch, {image}) | {white} |
-| encoder, out; decoder, in | `code` | (batch, {code}) | {meaning} |
+{label_row}| encoder, out; decoder, in | `code` | (batch, {code}) | {meaning} |
 | decoder, out | `image` | (batch, {image}) | {output} |
 
 | file | what it is | largest difference from the model, on random inputs |
@@ -30,8 +30,8 @@ import onnxruntime
 encoder = onnxruntime.InferenceSession("encoder.onnx", providers=["CPUExecutionProvider"])
 decoder = onnxruntime.InferenceSession("decoder.onnx", providers=["CPUExecutionProvider"])
 images = np.random.rand(8, {image}).astype(np.float32)  # yours: {scaled}
-(codes,) = encoder.run(None, {{"image": images}})  # (8, {code})
-(again,) = decoder.run(None, {{"code": codes}})  # (8, {image})
+{label_line}(codes,) = encoder.run(None, {{"image": images{fed}}})  # (8, {code})
+(again,) = decoder.run(None, {{"code": codes{fed}}})  # (8, {image})
 ```
 {sampling}
 ## With torch, without aetrain
@@ -40,7 +40,7 @@ images = np.random.rand(8, {image}).astype(np.float32)  # yours: {scaled}
 import torch
 
 encoder = torch.export.load("encoder.pt2").module()
-codes = encoder(torch.rand(8, {image}))  # (8, {code})
+codes = encoder(torch.rand(8, {image}){given})  # (8, {code})
 weights = torch.load("model.pth", weights_only=True)  # the same as in model.safetensors, by the names of the layers
 ```
 """
@@ -49,14 +49,29 @@ SAMPLING = """
 New images: the prior of the codes is the standard normal distribution.
 
 ```python
-new = decoder.run(None, {{"code": np.random.randn(16, {code}).astype(np.float32)}})[0]
+{wanted}new = decoder.run(None, {{"code": np.random.randn(16, {code}).astype(np.float32){drawn}}})[0]
 ```
 """
+
+# Of a model that is given the class of every image.
+WITH_LABELS = {
+    "labels": ", and labels of int64",
+    "label_row": "| encoder, in; decoder, in | `label` | (batch) | the class, 0 to {last}, by its place in "
+    "`classes.json`; for any other number the output is NaN |\n",
+    "label_line": "labels = np.random.randint({classes}, size=8)  # yours: the classes' places in classes.json\n",
+    "fed": ', "label": labels',
+    "given": ", torch.zeros(8, dtype=torch.int64)",
+    "wanted": "of_the_last = np.full(16, {last})\n",
+    "drawn": ', "label": of_the_last',
+}
 
 
 def page(model: Autoencoder, files: Mapping[str, str], differences: Mapping[str, float]) -> str:
     """files: name -> what it is. differences: of those that compute."""
-    shown = {"image": _sizes(model.facts.image_shape), "code": _sizes(model.code_shape)}
+    classes = model.facts.n_classes
+    labels = {name: text.format(classes=classes, last=classes - 1) if model.config.needs_labels else ""
+              for name, text in WITH_LABELS.items()}  # fmt: skip
+    shown = {"image": _sizes(model.facts.image_shape), "code": _sizes(model.code_shape)} | labels
     rows = [f"| `{name}` | {what} | {_shown(differences.get(name))} |" for name, what in files.items()]
     return TEXT.format(
         model=model.config.name, **shown, white=_white(model), scaled=_scaled(model.facts.scale),

@@ -13,10 +13,12 @@ from aetrain.errors import RunFailed
 TRACED_WITH = 2  # images: of one, torch would take the batch for a constant
 
 
-def traced(network: nn.Module, example: Tensor) -> ExportedProgram:
+def traced(network: nn.Module, *examples: Tensor) -> ExportedProgram:
     """The network's graph for any batch. Raises RunFailed for one that torch cannot trace."""
+    batch = Dim("batch", min=1)
     try:
-        program = torch.export.export(network, (example[:TRACED_WITH],), dynamic_shapes=({0: Dim("batch", min=1)},))
+        program = torch.export.export(network, tuple(example[:TRACED_WITH] for example in examples),
+                                      dynamic_shapes=({0: batch},) * len(examples))  # fmt: skip
     except Exception as error:  # of many kinds, by what the network does; the reason is torch's own
         reason = " ".join(str(error).split())[:300]
         raise RunFailed(f"torch.export cannot trace this network ({type(error).__name__}: {reason})") from error

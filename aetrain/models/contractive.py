@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -78,10 +79,17 @@ def mlp_squared_norm(encoder: MLPEncoder, code_activation: str, x: Tensor) -> Te
 def hutchinson(encode: Callable[[Tensor], Tensor], x: Tensor, signs: Sequence[Tensor]) -> Tensor:
     """An unbiased estimate of ‖∂encode(x)/∂x‖²_F per image: the mean of ‖J v‖² over vectors v of random signs
     (Hutchinson 1989), one forward-mode pass each. x and every v: (B, C, H, W) -> (B,)."""
-    with warnings.catch_warnings():  # torch's forward mode loads, on first use, what torch itself has deprecated
-        warnings.filterwarnings("ignore", message=r".*torch\.jit\.", category=FutureWarning)
+    with nullcontext() if torch.compiler.is_compiling() else _quiet_forward_mode():
         pushed = [torch.func.jvp(encode, (x,), (v,))[1] for v in signs]  # each (B, D)
     return torch.stack([p.square().sum(1) for p in pushed]).mean(0)
+
+
+@contextmanager
+def _quiet_forward_mode() -> Iterator[None]:
+    """torch's forward mode loads, on first use, what torch itself has deprecated."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\.", category=FutureWarning)
+        yield
 
 
 def jacobian_squared_norm(encode: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

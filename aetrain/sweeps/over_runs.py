@@ -42,7 +42,7 @@ def do_each(folder: Path, task: str, out: Path | None, asked: Callable[[Path, Pa
             refused[member.name] = str(error)
     if not done:
         raise UserError(f"run={folder}: {next(iter(refused.values()))}")
-    settings = _settings([member for member, _ in done])
+    settings = settings_of([member for member, _ in done])
     _write(output, task, done, settings, refused)
     log.info("%s\n%s", _table(done, settings), output.folder)
     if refused:
@@ -51,7 +51,7 @@ def do_each(folder: Path, task: str, out: Path | None, asked: Callable[[Path, Pa
     return Outcome(output.folder, means)
 
 
-def _settings(members: Sequence[Member]) -> dict[str, list[Any]]:
+def settings_of(members: Sequence[Member]) -> dict[str, list[Any]]:
     """What differs between the runs: dotted key, or group -> each run's value."""
     keys = [axis.key for axis in find_axes(members)]
     if len({show(member.seed) for member in members if not isinstance(member.seed, Missing)}) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,8 @@ from aetrain.pictures.grids import beside, grid
 from aetrain.pictures.histogram import histogram
 from aetrain.tasks import detector
 from aetrain.tasks.work import Work
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 1000  # rows of the table
 
@@ -36,8 +39,9 @@ def run(work: Work) -> dict[str, float]:
     own = work.asked.images is None
     tested = _all_classes(work) if own else _others(work)
     work.split = tested.split  # for the record
-    found = None if own else detector.kept(work)
-    found = found or detector.fitted(work)
+    finds_classes = _finds_classes(work, tested.split)
+    found = None if own else detector.kept(work, finds_classes)
+    found = found or detector.fitted(work, finds_classes)
     values = detector.scored(work, found.scorer, tested.split)
     main = work.task.score or ("elbo" if "elbo" in values else "recon")
     labels = tested.split.labels.cpu()
@@ -55,6 +59,23 @@ def run(work: Work) -> dict[str, float]:
         "false_alarms": float(above[is_normal].mean()),
         "detected": float(above[~is_normal].mean()),
     } | metrics  # fmt: skip
+
+
+def _finds_classes(work: Work, split: Split) -> bool:
+    """Whether a model that is given classes has to find them: some image is of none that it was trained on. Then it
+    finds those of all images, and of those that the thresholds come from: scores of images whose class was given
+    would be higher, and no measure for others."""
+    if not work.config.model.needs_labels:
+        return False
+    missing = int(((split.labels < 0) | (split.labels >= work.model.facts.n_classes)).sum())
+    told = "is given each image's own class"
+    if missing:
+        told = (
+            f"was not trained on the class of {missing:,} of {len(split):,} images: all are judged as of the class "
+            "with the lowest −ELBO"
+        )
+    log.info("model=%s %s", work.config.model.name, told)
+    return missing > 0
 
 
 def _measured(values: dict[str, Tensor], labels: Tensor, is_normal: Tensor, tested: Tested,

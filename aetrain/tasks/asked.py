@@ -16,7 +16,8 @@ from aetrain.runs import Trained
 class Asked:
     """One task on one run. config: the run's, with what was given for its device and its own images. images: other
     images, with `given`, the dotted keys that were typed. seed: None where none was typed. out: the folder to write
-    into; None for a new one, numbered, in the run's."""
+    into; None for a new one, numbered, in the run's, or in `within`. beside: the same on other runs, for a task that
+    takes several together; name: what tells the run from those."""
 
     task: OnRun
     run: Trained
@@ -25,6 +26,9 @@ class Asked:
     given: frozenset[str] = frozenset()
     seed: int | None = None
     out: Path | None = None
+    within: Path | None = None
+    beside: tuple[Asked, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True)

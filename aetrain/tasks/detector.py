@@ -54,7 +54,7 @@ class Detector:
         return buffer.getvalue()
 
 
-def fitted(work: Work) -> Detector:
+def fitted(work: Work, finds_classes: bool) -> Detector:
     """To the run's own training images, which are all normal, its thresholds to the validation images. Where there are
     none, training images take their place, whose scores are lower than those of new images; a line says so."""
     splits, task, model = work.splits, work.task, work.model
@@ -65,16 +65,17 @@ def fitted(work: Work) -> Detector:
     seed = mix(work.seed, "statistics")
     statistics = split_statistics(model, held_out, BLOCK, seed)
     density = gaussian(codes(model, splits.train, CODES).z)
-    scorer = Scorer(model, statistics, density, task.nll_samples)
+    scorer = Scorer(model, statistics, density, task.nll_samples, finds_classes)
     found = scored(work, scorer, held_out)
     thresholds = {name: threshold(values, task.false_alarms) for name, values in found.items()}
-    return Detector(scorer, thresholds, about(work))
+    return Detector(scorer, thresholds, about(work, finds_classes))
 
 
-def about(work: Work) -> dict[str, object]:
-    """What the thresholds depend on, beside the weights."""
-    return {"weights": work.checkpoint.stem, "step": work.step, "false_alarms": work.task.false_alarms,
-            "nll_samples": work.task.nll_samples}  # fmt: skip
+def about(work: Work, finds_classes: bool) -> dict[str, object]:
+    """What the thresholds depend on, beside the weights. finds_classes: see Scorer."""
+    found = {"weights": work.checkpoint.stem, "step": work.step, "false_alarms": work.task.false_alarms,
+             "nll_samples": work.task.nll_samples}  # fmt: skip
+    return found | ({"finds_classes": finds_classes} if work.config.model.needs_labels else {})
 
 
 @torch.no_grad()
@@ -88,21 +89,21 @@ def scored(work: Work, scorer: Scorer, split) -> dict[str, Tensor]:
     return {name: torch.cat(values) for name, values in parts.items()}
 
 
-def kept(work: Work) -> Detector | None:
+def kept(work: Work, finds_classes: bool) -> Detector | None:
     """The newest that an earlier `anomaly` on this run has kept, for the same weights and the same keys; or None."""
     numbered = [(int(found[1]), path) for path in work.asked.run.folder.glob("anomaly_*")
                 if (found := re.fullmatch(r"anomaly_(\d{1,9})", path.name))]  # fmt: skip
     for _, folder in sorted(numbered, reverse=True):
         path = folder / FILE
         if not folder.is_symlink() and path.is_file() and not path.is_symlink():
-            detector = _read(path, work)
+            detector = _read(path, work, finds_classes)
             if detector is not None:
                 log.info("thresholds of %s", folder)
                 return detector
     return None
 
 
-def _read(path: Path, work: Work) -> Detector | None:
+def _read(path: Path, work: Work, finds_classes: bool) -> Detector | None:
     """None for one that was made with other weights or keys. Raises a UserError for a damaged file."""
     told = f"{path}: damaged, or not written by aetrain anomaly; delete it to compute the thresholds again"
     try:
@@ -112,7 +113,7 @@ def _read(path: Path, work: Work) -> Detector | None:
                 raise ValueError("larger than any detector")
         with np.load(content, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        if json.loads(str(arrays.pop("about"))) != about(work):
+        if json.loads(str(arrays.pop("about"))) != about(work, finds_classes):
             return None
         size = int(np.prod(work.model.code_shape))
         mean, factor = arrays.pop("density/mean"), arrays.pop("density/factor")
@@ -134,5 +135,6 @@ def _read(path: Path, work: Work) -> Detector | None:
     density = Mixture(torch.ones(1, dtype=torch.float64, device=where), torch.from_numpy(mean)[None].to(where),
                       torch.from_numpy(factor)[None].to(where))  # fmt: skip
     statistics = {name: value.float().to(where) for name, value in groups["statistic"].items()}
-    scorer = Scorer(work.model, statistics, density, work.task.nll_samples)
-    return Detector(scorer, {name: float(value) for name, value in groups["threshold"].items()}, about(work))
+    scorer = Scorer(work.model, statistics, density, work.task.nll_samples, finds_classes)
+    thresholds = {name: float(value) for name, value in groups["threshold"].items()}
+    return Detector(scorer, thresholds, about(work, finds_classes))

@@ -77,7 +77,9 @@ def of_codes(work: Work) -> dict[str, float]:
     PCA; how well their numbers agree with factors that are known. No classifiers where the codes were made knowing the
     class."""
     train, found = work.around.train, {"jacobian_norm": jacobian_norm(work.model, work.split)}
-    if work.split_name in ("val", "test") and len(train) and not work.config.model.needs_labels:
+    if work.config.model.needs_labels:
+        log.info("no probes of codes that were made knowing the class: accuracy_by_likelihood says how well it is told")
+    elif work.split_name in ("val", "test") and len(train):
         with work.said("probes: k nearest neighbours and logistic regression"):
             for space, accuracies in probes(work.model, train, work.split).items():
                 suffix = "" if space == "codes" else f"_{space}"

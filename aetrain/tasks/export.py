@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import io
+import json
+from functools import partial
 
 import safetensors.torch
 import torch
@@ -11,10 +13,12 @@ import torch
 from aetrain.console import CountBar
 from aetrain.exporting import onnx, program
 from aetrain.exporting.check import checked
-from aetrain.exporting.networks import Decoder, Encoder, examples
+from aetrain.exporting.networks import halves
 from aetrain.exporting.page import page
 from aetrain.tasks.work import Work
 
+CLASSES = "classes.json"
+OF_CLASSES = {CLASSES: "the classes' names, by label"}
 FILES = {
     "encoder.onnx": "image → code, ONNX",
     "decoder.onnx": "code → image, ONNX",
@@ -29,28 +33,33 @@ def run(work: Work) -> dict[str, float]:
     """Every file is written only when it has been read back and computes what the model does. The metrics are the
     largest differences that were found."""
     model = copy.deepcopy(work.model).cpu().float().eval()
-    images, codes = examples(model, n=7)
-    halves = {"encoder": (Encoder(model), images, "image", "code"), "decoder": (Decoder(model), codes, "code", "image")}
     content: dict[str, bytes] = {}
     differences: dict[str, float] = {}
     with CountBar(4, "networks") as bar:
-        for half, (network, example, takes, gives) in halves.items():
-            graph = program.traced(network.eval(), example)
-            name = f"{half}.pt2"
+        for word, half in halves(model, n=7).items():
+            examples = half.inputs.values()
+            graph = program.traced(half.network, *examples)
+            name = f"{word}.pt2"
             content[name] = program.saved(graph)
-            differences[name] = checked(name, network, program.loaded(content[name]), example)
+            differences[name] = checked(name, half.network, program.loaded(content[name]), *examples)
             bar.advance()
-            name = f"{half}.onnx"
-            content[name] = translated = onnx.translated(graph, takes, gives)
-            differences[name] = checked(
-                name, network, lambda x, file=translated: torch.from_numpy(onnx.run(file, x.numpy())), example
-            )
+            name = f"{word}.onnx"
+            content[name] = onnx.translated(graph, list(half.inputs), half.output)
+            differences[name] = checked(name, half.network, partial(_run, content[name]), *examples)
             bar.advance()
     content |= _weights(model)
-    for name in FILES:
+    files = FILES
+    if model.config.needs_labels:
+        files = files | OF_CLASSES
+        content[CLASSES] = json.dumps(work.class_names, ensure_ascii=False, indent=1).encode()
+    for name in files:
         work.out.file(name, content[name])
-    work.out.file("export.md", page(model, FILES, differences).encode())
+    work.out.file("export.md", page(model, files, differences).encode())
     return {f"difference/{name}": value for name, value in differences.items()}
+
+
+def _run(file: bytes, *values: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(onnx.run(file, *(value.numpy() for value in values)))
 
 
 def _weights(model: torch.nn.Module) -> dict[str, bytes]:

@@ -24,7 +24,7 @@ from aetrain.console import CountBar, Waiting, table
 from aetrain.data.card import card
 from aetrain.data.fitting import fitted, not_images
 from aetrain.data.load import load, load_whole
-from aetrain.data.split import Split, Splits
+from aetrain.data.split import UNLABELLED, Split, Splits
 from aetrain.errors import RunFailed, UserError
 from aetrain.models import Autoencoder
 from aetrain.noise import mix
@@ -60,7 +60,11 @@ class Work:
         self.checkpoint, self._state = load_state(asked.run)
         self.model: Autoencoder = rebuilt(self._state, self.checkpoint, self.where)
         self.precision = device.Precision.of(self.config.device.precision, self.where)
-        self.batch_size = self.task.batch_size or self.config.trainer.eval_batch_size
+
+    @property
+    def batch_size(self) -> int:
+        """Images at a time."""
+        return self.task.batch_size or self.config.trainer.eval_batch_size
 
     @property
     def seed(self) -> int:
@@ -115,19 +119,22 @@ class Work:
         return self._with_the_models_labels(splits, name) if self.config.model.needs_labels else splits
 
     def _with_the_models_labels(self, splits: Splits, name: str) -> Splits:
-        """For a model that is given classes: every image with the label that its class had in training. Raises a
-        UserError where one has none."""
+        """For a model that is given classes: every image with the label that its class had in training. Where one has
+        none, a UserError is raised; a task with `any_class` is given labels of other classes after the model's."""
         told, known = f"model={self.config.model.name} is given the class of every image", self.class_names
-        if n := splits.unlabelled:
+        if (n := splits.unlabelled) and not self.task.any_class:
             raise UserError(f"data={name}: {told}, and {n:,} have none; label them")
         names = splits.classes or tuple(map(str, range(splits.n_classes)))
         if names == known:
             return splits
-        if unknown := [one for one in names if one not in known]:
+        unknown = tuple(one for one in names if one not in known)
+        if unknown and not self.task.any_class:
             raise UserError(
                 f"data={name}: {told}, and it was not trained on '{unknown[0]}'; choose others by data.classes"
             )
-        table = torch.tensor([known.index(one) for one in names], device=self.where)
+        known += unknown
+        # The last entry is that of UNLABELLED, −1.
+        table = torch.tensor([*(known.index(one) for one in names), UNLABELLED], device=self.where)
         parts = {part: getattr(splits, part).relabelled(table) for part in ("train", "val", "test")}
         return dataclasses.replace(splits, **parts, classes=known, n_classes=len(known))
 
@@ -234,7 +241,7 @@ def do_task(asked: Asked, show: bool = False) -> Outcome:
     began, name = time.monotonic(), asked.task.name
     assert name in ON_RUNS
     with _explained(asked), listening():
-        work = Work(asked, Output(asked.run.folder, name, asked.out))
+        work = Work(asked, Output(asked.within or asked.run.folder, name, asked.out))
         metrics = _finite(import_module(f"aetrain.tasks.{name}").run(work))
         work.out.json(f"{name}.json", _record(work, metrics, time.monotonic() - began))
         if show:

@@ -27,14 +27,15 @@ from aetrain.pictures.grids import Grid, codes, make_grids
 from aetrain.run import Run
 from aetrain.training import checkpoint, state
 from aetrain.training.batches import Batches
+from aetrain.training.compiled import make_compiled_step
 from aetrain.training.lbfgs import make_lbfgs_step
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.profiling import profiling
+from aetrain.training.running import Graphed, runner
 from aetrain.training.schedules import Scheduler
 from aetrain.training.signals import Requests
 from aetrain.training.step import Latch, make_step
-from aetrain.training.wrappers import Graphed, compiled, eager
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +57,8 @@ class Training:
         self.batches = Batches(
             splits.train, trainer.batch_size, config.seed, data.binarization == "dynamic", data.flip, data.shift
         )
-        graphed = trainer.cuda_graph and device.type == "cuda" and self.batches.is_resident
-        if trainer.cuda_graph and not graphed:
-            reason = "there is no GPU here" if device.type != "cuda" else "the images are read while training"
-            log.info("trainer.cuda_graph=true: %s, steps run eagerly", reason)
-        self.optimizer = build_optimizer(config.optimizer, model)
+        is_compiled = trainer.compile and not stacked
+        self.optimizer = build_optimizer(config.optimizer, model, traced=is_compiled)
         if self.batches.size < trainer.batch_size:
             log.info(
                 "trainer.batch_size=%d: the training split has %d images, and a batch takes them all",
@@ -72,10 +70,10 @@ class Training:
         if config.optimizer.name == "lbfgs":
             step = make_lbfgs_step(model, self.optimizer, self.latch)
         else:
-            forward = compiled(model) if trainer.compile and not stacked else model
-            step = make_step(forward, self.optimizer, self.precision, trainer.clip_norm, self.latch)
-        self.do_step = (Graphed if graphed else eager)(step, self.batches)
+            make = make_compiled_step if is_compiled else make_step
+            step = make(model, self.optimizer, self.precision, trainer.clip_norm, self.latch)
         self.meters = Meters(skip=self.latch.skip)
+        self.run_steps = runner(config, step, self.batches, self.meters, self.scheduler, device)
         self.step = 0
         self.best = {"val/loss": math.inf, "epoch": 0}
         self.stopped_early = False
@@ -89,7 +87,7 @@ class Training:
         self.pending = False  # whether what is due after this step is still to be done
         self.first_step = 0  # of this process: the latch counts from here
         self.interrupted_at: dict[str, Any] | None = None  # the state that an interruption has put into last.pt
-        self.slow = not graphed  # whether the last step was; of the first one nobody knows
+        self.slow = not isinstance(self.run_steps, Graphed)  # whether the last step was; of the first nobody knows
         self._saves = 0  # of last.pt
         self._mark = (0, time.perf_counter())  # step and time of the last speed measurement
         self._saved_at = self.started = self._began = time.monotonic()
@@ -107,12 +105,11 @@ class Training:
             self.requests.deferred(),
         ):
             while not self.finished:
-                self.scheduler.apply(self.step)
                 began = time.perf_counter()
                 with self.interruptible(everything=True) if self.slow else nullcontext():
-                    self.meters.add(self.do_step(self.step))
+                    done = self.run_steps(self.step, self.ahead())
                 self.slow = self.is_slow(time.perf_counter() - began)
-                self.step += 1
+                self.step += done
                 self.bar.advance(self.step, math.ceil(self.epoch))
                 if profiler:
                     profiler.step()
@@ -142,6 +139,13 @@ class Training:
     @property
     def finished(self) -> bool:
         return self.stopped_early or self.is_out_of_time or self.step >= self.total_steps
+
+    def ahead(self) -> int:
+        """Steps until one after which something is due."""
+        if self.config.trainer.profile_steps:
+            return 1  # which are counted
+        every = (self.config.trainer.log_every, self.batches.per_epoch)
+        return min(self.total_steps - self.step, *(n - self.step % n for n in every))
 
     def is_due(self) -> bool:
         """Whether there is something to `look` at after this step."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import math
 
+from torch import Tensor
+
 from aetrain.config.schema.schedule import Schedule
 
 
@@ -70,6 +72,18 @@ class Scheduler:
         progress = step / self._total
         return {name: value * factor(schedule, progress) for name, (_, value, schedule) in self._hparams.items()}
 
+    @property
+    def places(self) -> list[Tensor]:
+        """What is written where it is a tensor: the learning rate on a GPU, and the hparams that change."""
+        lrs = [group["lr"] for group in self._optimizer.param_groups if isinstance(group["lr"], Tensor)]
+        changing = self._lr_schedule.kind != "constant"
+        return [*(lrs if changing else []), *(buffer for buffer, _, _ in self._hparams.values())]
+
+    def values(self, step: int) -> list[float]:
+        """What the places hold at the 0-based step."""
+        hparams = self.hparams(step)
+        return [self.lr(step)] * (len(self.places) - len(hparams)) + list(hparams.values())
+
     def apply(self, step: int) -> None:
         """Set every value to what it is at the 0-based step."""
         self.apply_lr(step)
@@ -80,7 +94,7 @@ class Scheduler:
         if self._lr_schedule.kind == "constant":
             return
         for group in self._optimizer.param_groups:
-            if hasattr(group["lr"], "fill_"):
+            if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(self.lr(step))
             else:
                 group["lr"] = self.lr(step)

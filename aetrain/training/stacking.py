@@ -22,8 +22,8 @@ from aetrain.models import Autoencoder
 from aetrain.training.loop import Training
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import Fused
+from aetrain.training.running import Graphed, runner
 from aetrain.training.step import Latch, Step
-from aetrain.training.wrappers import Graphed, eager
 
 
 def make_stacked_step(model: Autoencoder, params: dict[str, Tensor], buffers: dict[str, Tensor], optimizer: Fused,
@@ -76,7 +76,6 @@ class Stack:
         params = _rows_of([dict(model.named_parameters()) for model in models])
         params = {name: p.requires_grad_() for name, p in params.items()}
         buffers = _rows_of([dict(model.named_buffers()) for model in models])
-        self._scheduled = {name: buffers[name] for name in first.scheduler.hparams(0)}  # (K,) each
         lr = first.optimizer.param_groups[0]["lr"]  # not an hparam, so the same for all
         self.optimizer = Fused(first.config.optimizer, list(params.values()), lr)
         self.optimizer.share([member.optimizer for member in members])
@@ -86,9 +85,9 @@ class Stack:
         self.meters = Meters()
         clip_norm = first.config.trainer.clip_norm
         step = make_stacked_step(models[0], params, buffers, self.optimizer, first.precision, clip_norm, self.latch)
-        graphed = first.config.trainer.cuda_graph and first.device.type == "cuda"
-        self.do_step = (Graphed if graphed else eager)(step, first.batches)
-        self.slow = not graphed  # see Training
+        schedule = StackSchedule(self.optimizer, members, buffers)
+        self.run_steps = runner(first.config, step, first.batches, self.meters, schedule, first.device)
+        self.slow = not isinstance(self.run_steps, Graphed)  # see Training
 
     def fit(self, conclude: Callable[[str, Training], object],
             give_up: Callable[[str, Training, AetrainError | Interrupted], object]) -> None:  # fmt: skip
@@ -128,7 +127,7 @@ class Stack:
 
     def _run(self, first: Training, each: Callable[[Callable[[Training], object]], None]) -> None:
         while self.active:
-            self._step()
+            self._steps()
             for member in self.active.values():
                 member.step = self.step
             first.bar.advance(self.step, math.ceil(next(iter(self.active.values())).epoch))
@@ -141,32 +140,20 @@ class Stack:
                 each(lambda member: member.save("last"))
             first.requests.answer(f"step {self.step}", first.run.folder.parent)
 
-    def _step(self) -> None:
-        self._schedule()
+    def _steps(self) -> None:
+        most = min(member.ahead() for member in self.active.values())
         linked = bool(self.meters.names)
         began = time.perf_counter()
         with ExitStack() as guards:
             if self.slow:
                 for member in self.active.values():
                     guards.enter_context(member.interruptible(everything=True))
-            self.meters.add(self.do_step(self.step))
+            done = self.run_steps(self.step, most)
         self.slow = self.members[0].is_slow(time.perf_counter() - began)
         if not linked:
             self.meters.share([member.meters for member in self.members])
             self.latch.share([member.latch for member in self.members])
-        self.step += 1
-
-    def _schedule(self) -> None:
-        """Write what is scheduled: a copy per value, not one per member."""
-        first = self.members[0]
-        first.scheduler.apply_lr(self.step)
-        lr = first.optimizer.param_groups[0]["lr"]
-        for group in (self.optimizer.param_groups[0], *(member.optimizer.param_groups[0] for member in self.members)):
-            group["lr"] = lr
-        if self._scheduled:
-            values = [member.scheduler.hparams(self.step) for member in self.members]
-            for name, row in self._scheduled.items():
-                row.copy_(torch.tensor([value[name] for value in values], dtype=row.dtype))
+        self.step += done
 
     def _tell(self) -> None:
         """Tell the members what they are about to read of their meters and latches: one copy to the host for all."""
@@ -174,6 +161,34 @@ class Stack:
         for member, (*sums, first_bad) in zip(self.members, rows.tolist(), strict=True):
             member.meters.tell(sums)
             member.latch.tell(int(first_bad))
+
+
+class StackSchedule:
+    """The members' schedules as one: a copy per value, not one per member."""
+
+    def __init__(self, optimizer: Fused, members: Sequence[Training], buffers: Mapping[str, Tensor]):
+        """buffers: the stack's, (K,) each."""
+        self._groups = [one.param_groups[0] for one in (optimizer, *(member.optimizer for member in members))]
+        self._schedulers = [member.scheduler for member in members]
+        self._rows = [buffers[name] for name in self._schedulers[0].hparams(0)]
+
+    @property
+    def places(self) -> list[Tensor]:
+        own = self._schedulers[0].places  # the learning rate, of which all have one, and the first member's hparams
+        return [*own[: len(own) - len(self._rows)], *self._rows]
+
+    def values(self, step: int) -> list[float | list[float]]:
+        rates = self._schedulers[0].values(step)[: len(self.places) - len(self._rows)]
+        members = [scheduler.hparams(step).values() for scheduler in self._schedulers]
+        return [*rates, *map(list, zip(*members, strict=True))]
+
+    def apply(self, step: int) -> None:
+        self._schedulers[0].apply_lr(step)
+        for group in self._groups:
+            group["lr"] = self._groups[1]["lr"]  # a number on the CPU
+        rates = len(self.places) - len(self._rows)
+        for row, values in zip(self._rows, self.values(step)[rates:], strict=True):
+            row.copy_(torch.tensor(values, dtype=row.dtype), non_blocking=True)
 
 
 def _rows_of(tensors: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -46,11 +46,15 @@ class Latch:
         """For a stack's member: what `first_bad` would ask the device for. Holds until it is told anew."""
         self._told = first_bad
 
+    def prepare(self, count: int) -> None:
+        """Make room for so many values of a step, T."""
+        self.bad_values = torch.zeros(*self._good.shape, count, device=self._good.device, dtype=torch.bool)
+
     def check(self, values: Tensor) -> None:
         """values: (T,) of one step, or (K, T)."""
         bad = (values - values).ne(0)  # x − x is NaN where x is NaN or infinite: half the operations of isfinite
         if self.bad_values is None:
-            self.bad_values = torch.zeros_like(bad)
+            self.prepare(values.shape[-1])
         now = bad.any(-1)
         self.bad_values |= bad & self._good.unsqueeze(-1)
         self._good &= ~now

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from aetrain.data.split import Split
 from aetrain.evaluation.dimensions import dimensions
-from aetrain.explorer.contents import Told, contents
-from aetrain.explorer.images import shown
+from aetrain.explorer.contents import Images, Told, contents
+from aetrain.explorer.images import Shown, shown
 from aetrain.explorer.networks import networks, precision
 from aetrain.explorer.page import page
 from tests.conftest import build, unlabelled
@@ -22,6 +23,8 @@ def lively(*words: str, image_shape: tuple[int, int, int]):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2)
+        if hasattr(model, "label_images"):  # they begin at 0
+            model.label_images.normal_()
     return model
 
 
@@ -35,21 +38,30 @@ def pixels(n: int, image_shape: tuple[int, int, int]) -> torch.Tensor:
 
 
 @torch.no_grad()
-def written(path: Path, model, images: torch.Tensor, **changed) -> Path:
-    """The page of a model on images (N, C, H, W), bytes. changed: of what is told."""
-    split = unlabelled(images)
+def written(path: Path, *models, images: torch.Tensor, labels: torch.Tensor | None = None, **changed) -> Path:
+    """The page of models on images (N, C, H, W), bytes. labels: (N,), of images of several classes. changed: of what is
+    told."""
+    split = unlabelled(images) if labels is None else Split(images, labels)
     kept = shown(split, len(images), 6_000_000)
-    codes = model.encode(kept.x)
-    told = {
-        "names": split.names(kept.index), "classes": ("a",), "split": "test", "codes": codes,
-        "known": dimensions(model, split), "scores": model.reconstruction(kept.x, codes).double(),
-        "sigma": float(model.sigma) if model.config.likelihood == "gaussian" else None, "terms": {"recon": 1.5},
-        "config": {"seed": 0}, "about": ["a model"],
-    } | changed  # fmt: skip
-    found = networks(model)
-    values, packed = contents(model, found, precision(model, found, kept.x, codes), kept, Told(**told))
-    path.write_text(page("a model", told["about"], values, packed), encoding="utf-8")
+    about = changed.pop("about", ["a model"])
+    told = {"names": split.names(kept.index), "classes": ("a",), "split": "test"}
+    told |= {key: changed.pop(key) for key in list(changed) if key in told}
+    found = [_told(model, f"model {i}", split, kept, changed) for i, model in enumerate(models)]
+    values, packed = contents(Images(kept, **told), found)
+    path.write_text(page("a model", about, values, packed), encoding="utf-8")
     return path
+
+
+def _told(model, name: str, split: Split, kept: Shown, changed: dict) -> Told:
+    codes = model.encode(kept.x, kept.y)
+    steps = networks(model)
+    told = {
+        "name": name, "model": model, "networks": steps, "dtype": precision(model, steps, kept.x, codes, kept.y),
+        "codes": codes, "known": dimensions(model, split), "terms": {"recon": 1.5}, "terms_of": "test split",
+        "scores": model.reconstruction(kept.x, codes, kept.y).double(),
+        "sigma": float(model.sigma) if model.config.likelihood == "gaussian" else None, "config": {"seed": 0},
+    } | changed  # fmt: skip
+    return Told(**told)
 
 
 def opened(browser, path: Path, width: int = 1280) -> None:

@@ -27,17 +27,21 @@ CASES += [
     ("sparse", "linear", ("model.penalty=l1", "model.latent_dim=12")),
     ("iwae", "mlp", ("net.activation=sigmoid",)),
     ("beta_tcvae", "conv", ("net.hidden=[9,7]",)),
+    ("cvae", "conv", ("net.activation=tanh",)),
 ]
 ASK = """
-const [images, codes, told, packed] = arguments, list = values => Array.from(values);
+const [images, codes, labels, told, packed] = arguments, list = values => Array.from(values);
 byId("values").textContent = told;
 byId("packed").textContent = packed;
 return unpack().then(() => ({
-  encoded: images.map(x => list(encode(Float32Array.from(x)))),
-  decoded: codes.map(z => list(decode(Float32Array.from(z)))),
-  recon: images.map(x => reconstruction(Float32Array.from(x), decoded(encode(Float32Array.from(x))))),
-  kl: images.map(x => {
-    const { mu, logvar } = posterior(Float32Array.from(x));
+  encoded: images.map((x, i) => list(encode(Float32Array.from(x), labels[i]))),
+  decoded: codes.map((z, i) => list(decode(Float32Array.from(z), labels[i]))),
+  recon: images.map((x, i) => {
+    const z = encode(Float32Array.from(x), labels[i]);
+    return reconstruction(Float32Array.from(x), decoded(z, labels[i]));
+  }),
+  kl: images.map((x, i) => {
+    const { mu, logvar } = posterior(Float32Array.from(x), labels[i]);
     return logvar ? list(kl(mu, logvar)).reduce((a, b) => a + b) : 0;
   }),
   kept: list(image(7)),
@@ -51,7 +55,7 @@ IN = re.compile(r'<script type="[^"]*" id="(values|packed)">(.*?)</script>', re.
 def one_page(chromium, tmp_path_factory):
     """A page whose script all cases use: only what it is told is exchanged."""
     model = lively("model=ae", "net=linear", image_shape=SHAPE)
-    opened(chromium, written(tmp_path_factory.mktemp("page") / "explore.html", model, pixels(3, SHAPE)))
+    opened(chromium, written(tmp_path_factory.mktemp("page") / "explore.html", model, images=pixels(3, SHAPE)))
 
 
 @pytest.mark.parametrize(("name", "net", "words"), CASES, ids=lambda value: value if isinstance(value, str) else "")
@@ -59,15 +63,17 @@ def test_codes_images_and_scores_are_those_of_the_model(one_page, browser, tmp_p
     words = [w for w in words if net != "linear" or not w.startswith("net.")]
     tied = ["model.tied=false"] if name == "contractive" and net == "conv" else []
     model = lively(f"model={name}", f"net={net}", *NETS[net], *words, *tied, image_shape=SHAPE)
-    images = pixels(50, SHAPE)
+    images, y = pixels(50, SHAPE), torch.arange(50) % 10
     x = images / 255
     with torch.no_grad():
-        z = model.encode(x)
+        z = model.encode(x, y)
         codes = z + 0.5 * torch.randn(z.shape, generator=torch.Generator().manual_seed(3))
-        decoded, recon = model.decode(codes), model.reconstruction(x, z)
-        kl = model.prior.kl(*model.posterior(x), z) if model.prior else torch.zeros(50)
-    told = dict(IN.findall(written(tmp_path / "explore.html", model, images).read_text(encoding="utf-8")))
-    found = browser.run(ASK, x.flatten(1).tolist(), codes.tolist(), told["values"], told["packed"])
+        decoded, recon = model.decode(codes, y), model.reconstruction(x, z, y)
+        kl = model.prior.kl(*model.posterior(x, y), z) if model.prior else torch.zeros(50)
+    told = dict(
+        IN.findall(written(tmp_path / "explore.html", model, images=images, labels=y).read_text(encoding="utf-8"))
+    )
+    found = browser.run(ASK, x.flatten(1).tolist(), codes.tolist(), y.tolist(), told["values"], told["packed"])
     assert z.std(0).max() > 0.01 and decoded.std(0).max() > 0.01  # they do depend on what they are given
     assert (torch.tensor(found["encoded"]) - z).abs().max() < 1e-2
     assert (torch.tensor(found["decoded"]) - decoded.flatten(1)).abs().max() < 2e-3

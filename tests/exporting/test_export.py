@@ -11,7 +11,7 @@ from aetrain.config.tables import MODELS, NETS
 from aetrain.errors import RunFailed
 from aetrain.exporting import onnx, program
 from aetrain.exporting.check import checked
-from aetrain.exporting.networks import Decoder, Encoder, examples
+from aetrain.exporting.networks import halves
 from tests.conftest import PYTHON, build
 
 COLOUR = (3, 9, 14)  # sides that convolutions pad and crop
@@ -19,7 +19,6 @@ USUAL = [("beta_vae", "conv", (), COLOUR)]
 EVERY = [
     (model, net, ("model.tied=false",) if (model, net) == ("contractive", "conv") else (), COLOUR)
     for model in sorted(MODELS)
-    if not MODELS[model].needs_labels  # refused: aetrain/config/schema/task/export.py
     for net in sorted(NETS)
 ]
 EVERY += [
@@ -35,13 +34,15 @@ sys.modules["torch"] = None
 import numpy as np, onnxruntime
 for name in ("encoder", "decoder"):
     session = onnxruntime.InferenceSession(f"{name}.onnx", providers=["CPUExecutionProvider"])
-    (takes,), (gives,) = session.get_inputs(), session.get_outputs()
-    told = np.load(f"{name}.npz")
-    assert takes.shape[0] == gives.shape[0] == "batch", (takes.shape, gives.shape)
+    takes, (gives,) = session.get_inputs(), session.get_outputs()
+    told = dict(np.load(f"{name}.npz"))
+    wanted = told.pop("gives")
+    assert [taken.name for taken in takes] == list(told)
+    assert {value.shape[0] for value in (*takes, gives)} == {"batch"}
     for n in (1, 3):
-        (found,) = session.run(None, {takes.name: told["x"][:n]})
-        assert found.shape == told["y"][:n].shape and found.dtype == np.float32
-        assert np.abs(found - told["y"][:n]).max() <= 1e-4
+        (found,) = session.run(None, {taken: values[:n] for taken, values in told.items()})
+        assert found.shape == wanted[:n].shape and found.dtype == np.float32
+        assert np.abs(found - wanted[:n]).max() <= 1e-4
 print("the same")
 """
 
@@ -54,16 +55,16 @@ def pytest_generate_tests(metafunc):
 
 def test_onnx_runs_without_torch(model, net, words, shape, tmp_path):
     built = build(f"model={model}", f"net={net}", *words, image_shape=shape).eval()
-    images, codes = examples(built, 7)
-    halves = {"encoder": (Encoder(built), images), "decoder": (Decoder(built), codes)}
-    for name, (network, example) in halves.items():
-        graph = program.traced(network.eval(), example)
-        content = onnx.translated(graph, "takes", "gives")
+    for name, half in halves(built, 7).items():
+        examples = half.inputs.values()
+        graph = program.traced(half.network, *examples)
+        content = onnx.translated(graph, list(half.inputs), half.output)
         (tmp_path / f"{name}.onnx").write_bytes(content)
         with torch.no_grad():
-            np.savez(tmp_path / f"{name}.npz", x=example.numpy(), y=network(example).numpy())
+            gives = half.network(*examples).numpy()
+        np.savez(tmp_path / f"{name}.npz", gives=gives, **{key: value.numpy() for key, value in half.inputs.items()})
         again = program.loaded(program.saved(graph))
-        assert checked(name, network, again, example) <= 1e-4
+        assert checked(name, half.network, again, *examples) <= 1e-4
         assert not re.search(rb"\.py\b", content + program.saved(graph))  # nothing of where it was made
     done = subprocess.run([PYTHON, "-c", RUN], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout == "the same\n", done.stderr

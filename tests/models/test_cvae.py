@@ -89,7 +89,10 @@ def test_the_class_with_the_highest_likelihood_is_found():
     ("words", "told"),
     [
         (["data=patches"], "data=patches has no labels here"),
-        (["task=classify"], "model=cvae is given the class that is to be found"),
+        (
+            ["task=classify"],
+            "its codes hold what is left; use model=vae, or accuracy_by_likelihood of aetrain evaluate",
+        ),
     ],
 )
 def test_what_a_configuration_shows_is_told_at_once(words, told):

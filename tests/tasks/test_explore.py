@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 
 import pytest
 import torch
@@ -96,7 +98,7 @@ def test_the_map_shows_an_image_under_the_pointer_and_takes_its_code(page):
 
 
 def test_a_line_leads_from_one_code_to_another(page):
-    page.run("showImage(2); document.getElementById('aim').click(); aimAt(encode(image(5))); stop()")
+    page.run("showImage(2); document.getElementById('aim').click(); aimAt(5); stop()")
     for share in (0, 0.25, 1):
         page.run("const s = document.getElementById('along'); s.value = arguments[0];"
                  "s.dispatchEvent(new Event('input'))", share)  # fmt: skip
@@ -130,6 +132,83 @@ def test_nothing_overflows_the_screen(browser, explored, width):
     assert nameless == []
 
 
+# --- several models
+
+
+def members(folder):
+    return sorted(path.parent for path in folder.glob("*/config.yaml"))
+
+
+def told(folder):
+    page = (folder / "explore.html").read_text(encoding="utf-8")
+    return page, json.loads(re.search(r'id="values">(.*?)</script>', page)[1])
+
+
+def test_a_second_run_stands_beside_the_first(browser, trained, swept, tmp_path):
+    second = members(swept)[1]  # its folder's name holds = and ,
+    found = package.explore(trained, f"run2={second}", "n=50", out=tmp_path / "o")
+    assert found.metrics["models"] == 2
+    page, values = told(found.folder)
+    assert len({model["name"] for model in values["models"]}) == 2 and second.name[:40] in page
+    opened(browser, found.folder / "explore.html")
+    for i, run in enumerate((trained, second)):
+        model = package.load(run)
+        x = torch.tensor(browser.run("return [...image(7)]")).view(1, 1, 28, 28)
+        with torch.no_grad():
+            z = model.encode(x)
+            wanted = [z.flatten().tolist(), model.decode(z).flatten().tolist()]
+        code = browser.run("return [...encode(image(7), 0, models[arguments[0]])]", i)
+        assert code == pytest.approx(wanted[0], abs=1e-2)
+        picture = browser.run(
+            "return [...decode(encode(image(7), 0, models[arguments[0]]), 0, models[arguments[0]])]", i
+        )
+        assert picture == pytest.approx(wanted[1], abs=4e-3)
+    assert browser.log("browser") == []
+
+
+def test_a_sweep_is_one_page(swept, tmp_path):
+    found = package.explore(swept, "n=30", out=tmp_path / "o")
+    assert [model["name"] for model in told(found.folder)[1]["models"]] == ["beta 1", "beta 4"]
+    assert {k: found.metrics[k] for k in ("models", "left_out")} == {"models": 2, "left_out": 0}
+
+
+def test_what_a_page_has_no_room_for_is_named(swept, tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        found = package.explore(swept, "n=30", "size=0.75", out=tmp_path / "o")
+    page, values = told(found.folder)
+    assert len(values["models"]) == 1 and "Not in this page: beta 4" in page
+    assert "left out for size=0.75, 1 of 2 runs: beta 4; size=1 has room for all" in caplog.text
+
+
+def test_a_damaged_run_of_a_sweep_is_left_out_and_named(swept, tmp_path, caplog):
+    sweep = shutil.copytree(swept, tmp_path / "sweep")
+    for path in (members(sweep)[0] / "checkpoints").iterdir():
+        path.write_bytes(b"cos\nsystem\n(S'touch victim'\ntR.")
+    with caplog.at_level("INFO"):
+        found = package.explore(sweep, "n=30")
+    assert found.folder == sweep / "explore_1" and found.metrics["images"] == 30
+    assert "left out: beta 1: " in caplog.text and "damaged" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def small_images(tmp_path_factory):
+    words = ["data=digits", "trainer.max_steps=1", "net.hidden=[4]", "trainer.batch_size=50", "device=cpu"]
+    return package.train(package.config(*words), tmp_path_factory.mktemp("digits") / "run").folder
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [("digits", r"run2=.*: its images and the first run's have different shapes, 1x28x28 and 1x8x8"),
+     ("nowhere", "run2=.*nowhere: there is no such file or folder"),
+     ("sweep", "run2=.*: no run is there")],
+)  # fmt: skip
+def test_a_second_run_that_does_not_fit_is_refused_in_a_line(trained, swept, small_images, tmp_path, second, told):
+    path = {"digits": small_images, "nowhere": tmp_path / "nowhere", "sweep": swept}[second]
+    with pytest.raises(UserError, match=told) as caught:
+        package.explore(trained, f"run2={path}", out=tmp_path / "o")
+    assert "\n" not in str(caught.value) and not (tmp_path / "o").exists()
+
+
 # --- other people's words and files
 
 
@@ -137,7 +216,7 @@ def test_hostile_names_are_text(browser, tmp_path):
     model = lively("model=sparse", "model.latent_dim=6", image_shape=(3, 8, 8))
     images = pixels(5, (3, 8, 8))
     told = {"names": [EVIL] * 5, "classes": (EVIL,), "split": EVIL, "config": {EVIL: EVIL}, "about": [EVIL]}
-    opened(browser, written(tmp_path / "explore.html", model, images, **told))
+    opened(browser, written(tmp_path / "explore.html", model, images=images, **told))
     assert browser.run("return document.title") == "a model"
     assert browser.run("return document.images.length") == 0
     assert browser.run("return document.scripts.length") == 3
@@ -173,7 +252,9 @@ def test_a_damaged_checkpoint_writes_nothing(aetrain, trained):
      (["model=vae", "net=mlp", "net.hidden=[16]", "model.latent_dim=2"], "behind")],
 )  # fmt: skip
 def test_what_belongs_to_one_kind_of_model_is_shown_for_it(browser, tmp_path, words, shown):
-    opened(browser, written(tmp_path / "explore.html", lively(*words, image_shape=(1, 8, 8)), pixels(30, (1, 8, 8))))
+    opened(
+        browser, written(tmp_path / "explore.html", lively(*words, image_shape=(1, 8, 8)), images=pixels(30, (1, 8, 8)))
+    )
     found = browser.run("return ['removal', 'units', 'behind'].filter(id => !document.getElementById(id).hidden)")
     assert found == [shown] and browser.log("browser") == []
 
@@ -220,7 +301,7 @@ def test_a_folder_of_colour_images_with_names(browser, tmp_path):
 def test_networks_that_the_page_does_not_know_are_refused_before_anything_is_loaded():
     from aetrain.config.schema.task.explore import Explore
 
-    task = Explore(name="explore", split=None, batch_size=None, n=1, size=1.0)
+    task = Explore(name="explore", run2=None, split=None, batch_size=None, n=1, size=1.0)
     config = package.config("model=ae")
     config.net.name = "of_a_package"
     with pytest.raises(UserError, match="not net=of_a_package"):

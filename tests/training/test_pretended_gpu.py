@@ -206,10 +206,10 @@ def test_a_stacks_log_point_is_one_read_and_a_schedule_one_copy(tmp_path, k):
             trainings[str(beta)] = Training(one, model, splits(), out, GPU, Requests(), stacked=True)
             out.open()
         stack = Stack(trainings)
-        stack._step()
-        stack._step()
+        stack._steps()
+        stack._steps()
         before, copies = mode.reads, mode.count(aten.fill_.Scalar)
-        stack._step()
+        stack._steps()
         assert mode.reads == before
         assert mode.count(aten.fill_.Scalar) - copies <= 2  # the learning rate
         for member in stack.members:

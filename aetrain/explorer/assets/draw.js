@@ -18,7 +18,7 @@ function buildDraw() {
     pad.erasing = !pad.erasing;
     byId("erase").setAttribute("aria-pressed", String(pad.erasing));
   });
-  byId("use").addEventListener("click", () => show(encode(pad.x), "your drawing"));
+  byId("use").addEventListener("click", () => show(ofImage(pad.x), "your drawing"));
   byId("file").addEventListener("change", () => openFile(byId("file").files[0]));
   for (const name of ["dragover", "drop"]) {
     byId("drawing").addEventListener(name, event => {
@@ -26,14 +26,23 @@ function buildDraw() {
       if (name === "drop") openFile(event.dataTransfer.files[0]);
     });
   }
+  byId("level").addEventListener("input", showRemoval);
+  byId("again-noise").addEventListener("click", () => { pad.seed++; showRemoval(); });
+  relabelled.push(judge);
+  redraws.push(judge);
+  fits.push(fitDraw);
+  paintPad(image(0));
+}
+
+function fitDraw() {
   byId("score-title").textContent = `Its ${scoreName()} beside those of ${model.scores.length.toLocaleString("en")} images of the ${model.split} split`;
   byId("code-title").textContent = model.hasPosterior ? "Its posterior, beside the prior" : "Its code, beside those of the images";
   byId("code-hint").textContent = model.hasPosterior
     ? "Mean ± one standard deviation of each dimension; the band is the prior, 0 ± 1. A thin mark away from 0 says much of the image, one that fills the band says nothing."
     : "The value of each dimension; the band is the mean ± one standard deviation over the images.";
-  if (model.corruption) buildNoise();
-  redraws.push(judge);
-  fillPad(image(0));
+  byId("removal").hidden = !model.corruption;
+  if (model.corruption) fitNoise();
+  judge();
 }
 
 function listenToPad(canvas) {
@@ -70,12 +79,16 @@ function clearPad() {
 
 // An image onto the pad, each pixel a square; the model is given the image itself.
 function fillPad(x) {
+  paintPad(x);
+  judge();
+}
+
+function paintPad(x) {
   const small = element("canvas");
   put(small, x);
   pad.context.imageSmoothingEnabled = false;
   pad.context.drawImage(small, 0, 0, byId("pad").width, byId("pad").height);
   pad.x = Float32Array.from(x);
-  judge();
 }
 
 // A file, cut to the model's proportions around its middle.
@@ -125,7 +138,8 @@ function judge() {
   put(byId("seen"), pad.x);
   put(byId("again"), decode(mu));
   drawCode(mu, logvar);
-  afterAMoment("score", () => drawScore(score(pad.x)));
+  if (other) put(byId("again-other"), decode(encode(pad.x, state.label, other), state.label, other));
+  afterAMoment("score", () => { drawScore(score(pad.x)); sayOther(); });
   if (model.corruption) showRemoval();
 }
 
@@ -152,6 +166,13 @@ function drawScore(value) {
     + (above > 0.99 ? " The model has hardly seen anything like it." : above > 0.9 ? " An unusual one." : "");
   byId("score").textContent = words;
   byId("histogram").setAttribute("aria-label", words);
+}
+
+// The same of the model beside.
+function sayOther() {
+  if (!other) return void (byId("score-other").textContent = "");
+  const value = score(pad.x, other), above = other.scores.filter(v => v < value).length / other.scores.length;
+  byId("score-other").textContent = `${other.name}: ${scoreName(other)} ${short(value)}${scoreUnit(other)}, higher than that of ${Math.round(100 * above)} % of the images.`;
 }
 
 function drawCode(mu, logvar) {
@@ -190,14 +211,11 @@ function drawCode(mu, logvar) {
 
 // --- noise, and its removal step by step
 
-function buildNoise() {
+function fitNoise() {
   const { kind, level } = model.corruption, input = byId("level");
-  byId("removal").hidden = false;
   input.max = kind === "gaussian" ? Math.max(1, 2 * level) : 1;
   input.value = level;
   byId("noise-kind").textContent = `${kind.replaceAll("_", " ")}, trained at ${short(level)}`;
-  input.addEventListener("input", showRemoval);
-  byId("again-noise").addEventListener("click", () => { pad.seed++; showRemoval(); });
 }
 
 function showRemoval() {

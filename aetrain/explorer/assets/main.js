@@ -9,14 +9,15 @@ async function start() {
   }
   byId("status").hidden = true;
   byId("explorer").hidden = false;
+  buildChoice();
   buildPicture();
   buildSliders();
   buildStrips();
-  buildTables();
   buildMap();
   buildDraw();
-  showImage(0);
-  buildUnits();
+  fits.push(fitTables, fitUnits);
+  Object.assign(state, { base: ofImage(image(0), labelOf(0)), image: 0, from: title(0), label: labelOf(0) });
+  fit();
   const again = () => { for (const redraw of redraws) redraw(); };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
   let width = innerWidth;

@@ -19,17 +19,9 @@ function classColors() {
 function buildMap() {
   map.colors = classColors();
   for (const [which, id] of ["across", "up"].entries()) {
-    const select = byId(id);
-    model.axes.names.forEach((name, axis) => select.append(element("option", { value: axis, textContent: name })));
-    select.value = map.axes[which];
-    select.addEventListener("change", () => { map.axes[which] = Number(select.value); layOut(); });
+    byId(id).addEventListener("change", () => { map.axes[which] = Number(byId(id).value); layOut(); });
   }
-  byId("axes").hidden = model.dims <= 2;
-  byId("behind").hidden = !isPlane();
   byId("plane").addEventListener("change", drawMap);
-  byId("map-hint").textContent = isPlane()
-    ? "Behind the points lies what every place decodes to: drag to walk through it, and see where one kind of image turns into another."
-    : "Images whose codes are alike lie close together. Are the classes apart, though the model was never told of them?";
   if (map.colors.size <= NAMED + 1 && map.colors.size > 1) {
     for (const [label, shade] of map.colors) {
       const dot = element("span", { className: "dot" });
@@ -48,6 +40,24 @@ function buildMap() {
   buildLine();
   watchers.push(drawMap);
   redraws.push(drawPoints);
+  relabelled.push(() => { if (isPlane() && model.classesGiven) drawPlane(); });
+  fits.push(fitMap);
+}
+
+function fitMap() {
+  stop();
+  Object.assign(map, { axes: [0, 1], plane: null });
+  for (const [which, id] of ["across", "up"].entries()) {
+    byId(id).replaceChildren(...model.axes.names.map((name, axis) => element("option", { value: axis, textContent: name })));
+    byId(id).value = map.axes[which];
+  }
+  byId("axes").hidden = model.dims <= 2;
+  byId("behind").hidden = !isPlane();
+  byId("map").style.touchAction = isPlane() ? "none" : "";
+  byId("map-hint").textContent = isPlane()
+    ? "Behind the points lies what every place decodes to: drag to walk through it, and see where one kind of image turns into another."
+    : "Images whose codes are alike lie close together. "
+      + (model.classesGiven ? "The model was given their classes: are they mixed?" : "Are the classes apart, though the model was never told of them?");
   layOut();
 }
 
@@ -64,7 +74,7 @@ function layOut() {
   const half = 0.54 * Math.max(...spans.map(([low, high]) => high - low), 1e-6);
   map.view = spans.map(([low, high]) => [(low + high) / 2 - half, (low + high) / 2 + half]);
   drawPoints();
-  if (isPlane()) drawPlane();
+  isPlane() ? drawPlane() : bitByBit("plane", [].values());
 }
 
 function onScreen([x, y], { width, height }) {
@@ -127,7 +137,7 @@ function drawMap() {
   }
   const ink = color("--ink"), paper = color("--paper");
   if (map.line) {
-    const ends = [map.line.from, map.line.to].map(z => onScreen(spot(z), drawn));
+    const ends = [map.line.from, map.line.to].map(end => onScreen(spot(end(model)), drawn));
     for (const [shade, wide] of [[paper, 5], [color("--accent"), 2.5]]) {
       Object.assign(context, { strokeStyle: shade, lineWidth: wide });
       context.beginPath();
@@ -167,12 +177,11 @@ function listenToMap() {
   let walking = false;
   const walk = (event, settled) => {
     const z = Float32Array.from(onMap(...inside(event)));
-    show(z, `the place (${short(z[0])}, ${short(z[1])})`, null, settled);
+    show(carried(z), `the place (${short(z[0])}, ${short(z[1])})`, null, settled);
   };
-  if (isPlane()) canvas.style.touchAction = "none";
   canvas.addEventListener("pointerdown", event => {
     const i = nearest(...inside(event), event.pointerType === "touch" ? 22 : 8);
-    if (map.aiming) return void (i >= 0 && aimAt(encode(image(i))));
+    if (map.aiming) return void (i >= 0 && aimAt(i));
     if (i >= 0) stop(), showImage(i);
     else if (isPlane()) stop(), walk(event, false);
     if (isPlane()) {
@@ -204,14 +213,14 @@ function listenToMap() {
     if (isPlane()) {
       const step = (map.view[0][1] - map.view[0][0]) / 50, [x, y] = state.z;
       const z = Float32Array.of(x + way[0] * step, y - way[1] * step);
-      return void show(z, `the place (${short(z[0])}, ${short(z[1])})`);
+      return void show(carried(z), `the place (${short(z[0])}, ${short(z[1])})`);
     }
     const [x, y] = onScreen(spot(state.z), canvas.getBoundingClientRect());
     const i = nearest(x, y, Infinity, (right, below) => {
       const along = right * way[0] + below * way[1];
       return along > 1 && along > Math.abs(right * way[1]) + Math.abs(below * way[0]);
     });
-    if (i >= 0) map.aiming ? aimAt(encode(image(i))) : showImage(i);
+    if (i >= 0) map.aiming ? aimAt(i) : showImage(i);
   });
 }
 
@@ -229,8 +238,10 @@ function aim(on) {
   byId("line-hint").textContent = on ? "Now choose the point where the line is to end." : "";
 }
 
-function aimAt(z) {
-  map.line = { from: state.z, to: z };
+// From the current code to that of image i, in every model's own codes.
+function aimAt(i) {
+  const { base: start, moves } = { ...state, moves: new Map(state.moves) };
+  map.line = { from: base(m => codeOf(m, start, moves)), to: ofImage(image(i), labelOf(i)) };
   aim(false);
   byId("along").disabled = byId("play").disabled = false;
   matchMedia("(prefers-reduced-motion: reduce)").matches ? walkLine(0.5) : play();
@@ -240,7 +251,7 @@ function walkLine(t) {
   if (!map.line) return;
   const { from, to } = map.line;
   byId("along").value = t;
-  show(from.map((value, d) => value + t * (to[d] - value)), `${Math.round(100 * t)} % of the way`, null, !map.playing);
+  show(base(m => from(m).map((value, d) => value + t * (to(m)[d] - value))), `${Math.round(100 * t)} % of the way`, null, !map.playing);
 }
 
 // There and back, four seconds each way.

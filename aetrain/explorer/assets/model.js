@@ -1,5 +1,7 @@
-// The model of this page: what it was told, unpacked. Set once, by `unpack`.
-let model = null;
+// The models of this page: what each was told, unpacked, once, by `unpack`. All look at the same images.
+let models = [];
+let model = null;  // the one that is looked at
+let other = null;  // the one beside it, if any
 
 // Half-precision floats, (sign, 5 bits of exponent, 10 of fraction), to single ones.
 function fromHalf(bits) {
@@ -26,16 +28,19 @@ async function unpack() {
     if (!unpacked.has(number)) unpacked.set(number, array(number));
     return unpacked.get(number);
   };
-  for (const step of [...told.encoder, ...told.decoder]) {
-    for (const name of ["weight", "bias"]) if (name in step) step[name] = once(step[name]);
-  }
-  told.pixels = told.shape[0] * told.shape[1] * told.shape[2];
-  told.dims = told.mean.length;
-  told.scores = told.scores.filter(value => value !== null);
-  told.images = once(told.images);
-  told.axes.directions = once(told.axes.directions);
-  told.axes.places = once(told.axes.places);
-  model = told;
+  models = told.models.map(own => {
+    for (const step of [...own.encoder, ...own.decoder]) {
+      for (const name of ["weight", "bias"]) if (name in step) step[name] = once(step[name]);
+    }
+    own.dims = own.mean.length;
+    own.scores = own.scores.filter(value => value !== null);
+    own.axes.directions = once(own.axes.directions);
+    own.axes.places = once(own.axes.places);
+    const [channels, height, width] = told.shared.shape;
+    return { ...told.shared, ...own, images: once(told.shared.images), pixels: channels * height * width };
+  });
+  model = models[0];
+  other = models[1] ?? null;
 }
 
 // The i-th image of the page, in [0, 1].
@@ -44,20 +49,21 @@ function image(i) {
   return part instanceof Uint8Array ? Float32Array.from(part, value => value / 255) : part;
 }
 
-// {mu, logvar} of an image; logvar is null where the code is a function of the image.
-function posterior(x) {
-  const out = forward(model.encoder, x);
-  return { mu: out.slice(0, model.dims), logvar: model.hasPosterior ? out.slice(model.dims) : null };
+// {mu, logvar} of an image; logvar is null where the code is a function of the image. label: for models that are given
+// classes, as everywhere below.
+function posterior(x, label = state.label, m = model) {
+  const out = forward(m.encoder, x, label);
+  return { mu: out.slice(0, m.dims), logvar: m.hasPosterior ? out.slice(m.dims) : null };
 }
 
-const encode = x => posterior(x).mu;
+const encode = (x, label = state.label, m = model) => posterior(x, label, m).mu;
 
 // Before the link that makes it an image: logits, say.
-const decoded = z => forward(model.decoder, z);
+const decoded = (z, label = state.label, m = model) => forward(m.decoder, z, label);
 
-const linked = out => model.link === "identity" ? out : out.map(ACTIVATIONS[model.link]);
+const linked = (out, m = model) => m.link === "identity" ? out : out.map(ACTIVATIONS[m.link]);
 
-const decode = z => linked(decoded(z));
+const decode = (z, label = state.label, m = model) => linked(decoded(z, label, m), m);
 
 // A code's place on the axis of a number.
 function place(z, axis) {
@@ -67,15 +73,18 @@ function place(z, axis) {
 }
 
 // The values that dimension d is moved over: of the prior, or of the codes as far as their activation lets them.
-function range(d) {
-  if (model.hasPosterior) return [-3, 3];
-  const [least, most] = { sigmoid: [0, 1], tanh: [-1, 1], relu: [0, Infinity], softplus: [0, Infinity] }[model.codeActivation]
+function range(d, m = model) {
+  if (m.hasPosterior) return [-3, 3];
+  const [least, most] = { sigmoid: [0, 1], tanh: [-1, 1], relu: [0, Infinity], softplus: [0, Infinity] }[m.codeActivation]
     ?? [-Infinity, Infinity];
-  const width = 3 * (model.std[d] || 1e-3);
-  return [Math.max(least, model.mean[d] - width), Math.min(most, model.mean[d] + width)];
+  const width = 3 * (m.std[d] || 1e-3);
+  return [Math.max(least, m.mean[d] - width), Math.min(most, m.mean[d] + width)];
 }
 
 const className = label => label < 0 ? "" : model.classes[label] ?? String(label);
+
+// The class that image i is given to models that are given classes.
+const labelOf = i => Math.max(0, model.labels[i]);
 
 // What image i is called, for people.
 function title(i) {

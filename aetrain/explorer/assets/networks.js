@@ -125,9 +125,26 @@ function topK(step, x) {
   return y;
 }
 
-const KINDS = { linear, conv, deconv, pad: resized, crop: resized, top_k: topK };
+// What a model that is given classes learned of a class, added to the image. weight: (classes − 1, pixels); the first
+// class has none.
+function addLabel({ weight }, x, label) {
+  if (label === 0) return x;
+  const y = Float32Array.from(x), row = (label - 1) * x.length;
+  for (let i = 0; i < x.length; i++) y[i] += weight[row + i];
+  return y;
+}
 
-function forward(steps, x) {
-  for (const step of steps) x = KINDS[step.kind] ? KINDS[step.kind](step, x) : x.map(ACTIVATIONS[step.kind]);
+// A code, then n numbers: 1 for the class, but for the first.
+function joinLabel({ n }, z, label) {
+  const y = new Float32Array(z.length + n);
+  y.set(z);
+  if (label > 0) y[z.length + label - 1] = 1;
+  return y;
+}
+
+const KINDS = { linear, conv, deconv, pad: resized, crop: resized, top_k: topK, add_label: addLabel, join_label: joinLabel };
+
+function forward(steps, x, label) {
+  for (const step of steps) x = KINDS[step.kind] ? KINDS[step.kind](step, x, label) : x.map(ACTIVATIONS[step.kind]);
   return x;
 }

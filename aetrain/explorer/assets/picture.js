@@ -9,17 +9,27 @@ function buildPicture() {
   byId("previous").addEventListener("click", () => choose((state.image ?? 0) - 1));
   byId("next").addEventListener("click", () => choose((state.image ?? -1) + 1));
   byId("any").addEventListener("click", () => choose(Math.floor(Math.random() * model.index.length)));
-  const center = model.hasPosterior ? "the mean of the prior" : "the mean of the codes";
-  byId("center").textContent = model.hasPosterior ? "Mean of the prior" : "Mean of the codes";
   byId("center").addEventListener("click", () => show(
-    model.hasPosterior ? new Float32Array(model.dims) : Float32Array.from(model.mean), center));
-  byId("draw").textContent = model.hasPosterior ? "Random draw from the prior" : "Random draw, as the codes are spread";
-  byId("draw").addEventListener("click", () => show(Float32Array.from(model.mean, (mean, d) => {
-    if (model.hasPosterior) return normal(Math.random);
-    const [low, high] = range(d);
-    return Math.min(high, Math.max(low, mean + model.std[d] * normal(Math.random)));
-  }), "a random draw"));
+    base(m => m.hasPosterior ? new Float32Array(m.dims) : Float32Array.from(m.mean)), byId("center").textContent.toLowerCase()));
+  byId("draw").addEventListener("click", () => show(randomCode(), "a random draw"));
+  fits.push(() => {
+    byId("center").textContent = model.hasPosterior ? "Mean of the prior" : "Mean of the codes";
+    byId("draw").textContent = model.hasPosterior ? "Random draw from the prior" : "Random draw, as the codes are spread";
+  });
   watchers.push(showPicture);
+}
+
+// The same draws for every model, those for its most active dimensions first.
+function randomCode() {
+  const drawn = Float32Array.from({ length: Math.max(...models.map(m => m.dims)) }, () => normal(Math.random));
+  return base(m => {
+    const z = Float32Array.from(m.mean), rest = [...m.mean.keys()].filter(d => !m.order.includes(d));
+    [...m.order, ...rest].forEach((d, rank) => {
+      const [low, high] = range(d, m);
+      z[d] = m.hasPosterior ? drawn[rank] : Math.min(high, Math.max(low, m.mean[d] + m.std[d] * drawn[rank]));
+    });
+    return z;
+  });
 }
 
 function showPicture() {
@@ -34,7 +44,7 @@ function showPicture() {
     byId("number").value = state.image;
   }
   byId("original-caption").textContent = has ? title(state.image) : "";
-  byId("decoded-caption").textContent = `decoded, ${short(decodeTimes.at(-1))} ms`;
+  byId("decoded-caption").textContent = `${other ? `by ${model.name}` : "decoded"}, ${short(decodeTimes.at(-1))} ms`;
   byId("from").textContent = `The code: ${state.from}.`;
   byId("decoded").setAttribute("aria-label", `Picture decoded from the code: ${state.from}`);
   say(`Decoded: ${state.from}`);

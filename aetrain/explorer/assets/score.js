@@ -11,33 +11,33 @@ function logNormalizer(a) {
 }
 
 // The reconstruction term of x, given what the decoder says: nats, or squared pixel units.
-function reconstruction(x, out) {
+function reconstruction(x, out, m = model) {
   let sum = 0;
-  if (model.likelihood === "bernoulli" || model.likelihood === "continuous_bernoulli") {
+  if (m.likelihood === "bernoulli" || m.likelihood === "continuous_bernoulli") {
     for (let i = 0; i < x.length; i++) sum += softplus(out[i]) - x[i] * out[i];
-    if (model.likelihood === "continuous_bernoulli") for (const a of out) sum -= logNormalizer(a);
+    if (m.likelihood === "continuous_bernoulli") for (const a of out) sum -= logNormalizer(a);
     return sum;
   }
-  const mean = linked(out);
+  const mean = linked(out, m);
   for (let i = 0; i < x.length; i++) sum += (mean[i] - x[i]) ** 2;
-  if (model.likelihood === "squared_error") return sum;
-  return sum / (2 * model.sigma ** 2) + x.length * (Math.log(model.sigma) + 0.5 * Math.log(2 * Math.PI));
+  if (m.likelihood === "squared_error") return sum;
+  return sum / (2 * m.sigma ** 2) + x.length * (Math.log(m.sigma) + 0.5 * Math.log(2 * Math.PI));
 }
 
 const kl = (mu, logvar) => mu.map((m, d) => 0.5 * (m * m + Math.exp(logvar[d]) - 1 - logvar[d]));
 
 // −ELBO, its expectation by draws from a fixed seed; recon for a model without a posterior.
-function score(x) {
-  const { mu, logvar } = posterior(x);
-  if (!logvar) return reconstruction(x, decoded(mu));
+function score(x, m = model) {
+  const { mu, logvar } = posterior(x, state.label, m), recon = z => reconstruction(x, decoded(z, state.label, m), m);
+  if (!logvar) return recon(mu);
   const random = uniform(1);
   let sum = 0;
   for (let k = 0; k < DRAWS; k++) {
     const z = mu.map((m, d) => m + Math.exp(0.5 * logvar[d]) * normal(random));
-    sum += reconstruction(x, decoded(z));
+    sum += recon(z);
   }
   return sum / DRAWS + kl(mu, logvar).reduce((a, b) => a + b, 0);
 }
 
-const scoreName = () => model.hasPosterior ? "−ELBO" : model.likelihood === "squared_error" ? "squared error" : "recon";
-const scoreUnit = () => model.likelihood === "squared_error" ? "" : " nats";
+const scoreName = (m = model) => m.hasPosterior ? "−ELBO" : m.likelihood === "squared_error" ? "squared error" : "recon";
+const scoreUnit = (m = model) => m.likelihood === "squared_error" ? "" : " nats";

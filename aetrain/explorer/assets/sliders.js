@@ -2,9 +2,22 @@
 const sliders = [];
 
 // By which dimensions are ordered.
-const worthOf = d => model.kl ? `KL ${short(model.kl[d], 3)}` : `std ${short(model.std[d], 3)}`;
+const worthOf = (d, m = model) => m.kl ? `KL ${short(m.kl[d], 3)}` : `std ${short(m.std[d], 3)}`;
 
 function buildSliders() {
+  fits.push(fitSliders);
+  watchers.push(() => {
+    for (const { d, input, value } of sliders) {
+      input.value = state.z[d];
+      value.textContent = state.z[d].toFixed(2);
+      input.setAttribute("aria-valuetext", state.z[d].toFixed(2));
+    }
+  });
+}
+
+function fitSliders() {
+  sliders.length = 0;
+  byId("sliders").replaceChildren();
   const most = model.kl ? Math.max(...model.kl, 1e-9) : Math.max(...model.std, 1e-9);
   for (const d of model.order) {
     const [low, high] = range(d), worth = model.kl ? model.kl[d] : model.std[d];
@@ -33,11 +46,4 @@ function buildSliders() {
   byId("sliders-note").textContent = (model.kl ? "Ordered by KL, in nats: how much a dimension tells of the image." :
     "Ordered by standard deviation: how much a dimension varies from image to image.")
     + (hidden > 0 ? ` The other ${hidden} dimensions keep the values that the image gave them.` : "");
-  watchers.push(() => {
-    for (const { d, input, value } of sliders) {
-      input.value = state.z[d];
-      value.textContent = state.z[d].toFixed(2);
-      input.setAttribute("aria-valuetext", state.z[d].toFixed(2));
-    }
-  });
 }

@@ -46,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Or any other set of runs. note: what a reader must know of the folder."""
+    """Or any other set of runs. note: what a reader must know of the folder. explorer: see Found."""
 
     members: tuple[Member, ...]
     axes: tuple[Axis, ...]
@@ -55,6 +55,7 @@ class Sweep:
     metrics: tuple[str, ...]  # tags, the main ones, in order of interest
     is_sweep: bool = True
     note: str | None = None
+    explorer: str | None = None
 
     def axis_index(self, axis: Axis) -> int:
         return self.axes.index(axis)
@@ -94,7 +95,8 @@ class Sweep:
         return next((tag for tag in wanted if tag in self.metrics), None)
 
 
-def analyse(members: Sequence[Member], is_sweep: bool = True, note: str | None = None) -> Sweep:
+def analyse(members: Sequence[Member], is_sweep: bool = True, note: str | None = None,
+            explorer: str | None = None) -> Sweep:  # fmt: skip
     """The sweep that these runs are."""
     axes = find_axes(members)
     measured = [m for m in members if m.status == "done"] or members
@@ -105,7 +107,7 @@ def analyse(members: Sequence[Member], is_sweep: bool = True, note: str | None =
     others = sorted(tag for tag in tags if tag not in known and tag.partition("/")[0] not in LEFT_OUT - {split})
     metrics = tuple(tag for tag in [*known, *others] if tag in tags)
     placed = [m for m in members if m.config or not axes]  # of the others it is not known where they belong
-    return Sweep(tuple(members), axes, aggregate(placed, axes), split, metrics, is_sweep, note)
+    return Sweep(tuple(members), axes, aggregate(placed, axes), split, metrics, is_sweep, note, explorer)
 
 
 def _shows(members: Sequence[Member], split: str, name: str) -> bool:

@@ -71,6 +71,9 @@ def _summary(name: str, sweep: Sweep) -> str:
             f'<p class="note">The runs compare images under different likelihoods ({text(", ".join(likelihoods))}): '
             "their losses and reconstruction terms are not comparable.</p>"
         )
+    if sweep.explorer:
+        lines.append(f'<p><a class="explorer" href="./{quote(sweep.explorer)}">The models side by side</a>, as '
+                     "aetrain explore wrote them.</p>")  # fmt: skip
     if sweep.note:
         lines.append(f'<p class="note">{text(sweep.note)}</p>')
     return "".join(lines)
@@ -183,7 +186,7 @@ def _members(sweep: Sweep) -> str:
     for m in sweep.members:
         status = f"{m.status}, step {m.step:,}" if m.status in ("running", "stopped") and m.step else m.status
         cells = [
-            f'<td data-v="{m.number if m.number is not None else text(m.name)}">{_link(m)}</td>',
+            f'<td data-v="{m.number if m.number is not None else text(m.name)}">{_link(m)}{_explorer(m)}</td>',
             f"<td><span class='status {text(m.status)}'>{text(status)}</span></td>",
             *(_cell(m.value(axis.key), axis.is_numeric) for axis in sweep.axes),
             _cell(m.seed),
@@ -217,6 +220,13 @@ def _link(member: Member) -> str:
     # ./ and the quoting keep a folder's name from being read as another address.
     label = str(member.number) if member.number is not None else member.name
     return f'<a href="./{quote(os.fsencode(member.name))}/" title="{text(member.name)}">{text(label)}</a>'
+
+
+def _explorer(member: Member) -> str:
+    if member.explorer is None:
+        return ""
+    place = f"./{quote(os.fsencode(member.name))}/{quote(member.explorer)}"
+    return f' <a class="explorer" href="{place}" title="its explorer page">explore</a>'
 
 
 def _cell(value: object, in_numbers: bool = True) -> str:

@@ -46,6 +46,7 @@ class Member:
     activation_per_unit: tuple[float, ...] = ()
     correlation: tuple[tuple[float, ...], ...] = ()  # of the posterior means; square
     seconds: float | None = None
+    explorer: str | None = None  # the newest page of aetrain explore, below the folder
 
     @property
     def seed(self) -> Value | Missing:
@@ -57,11 +58,13 @@ class Member:
 
 
 class Found(NamedTuple):
-    """members: by number, then by name. note: what a reader must know of the folder, or None."""
+    """members: by number, then by name. note: what a reader must know of the folder, or None. explorer: the newest page
+    of aetrain explore on all of them, below the folder, or None."""
 
     members: list[Member]
     is_sweep: bool
     note: str | None
+    explorer: str | None
 
 
 def find(folder: Path) -> Found:
@@ -70,7 +73,8 @@ def find(folder: Path) -> Found:
     names = dict.fromkeys([*plan, *(path.name for path in folder.iterdir() if is_run(path))])
     members = [read(folder, name, plan.get(name)) for name in names]
     members.sort(key=lambda m: (m.number is None, m.number or 0, m.name))
-    return Found(members, is_sweep(folder) or any(m.number is not None for m in members), note)
+    numbered = any(m.number is not None for m in members)
+    return Found(members, is_sweep(folder) or numbered, note, _explorer(folder))
 
 
 def is_run(path: Path) -> bool:
@@ -131,7 +135,7 @@ def read(sweep: Path, name: str, planned: Any = None) -> Member:
     if any(path.is_symlink() for path in above):
         known["reason"], readers = "its folder is a link, which is not followed", [_planned]
     else:
-        readers = [_planned, _config, _result, _progress]
+        readers = [_planned, _config, _result, _progress, _explored]
     known["planned"] = planned
     for reader in readers:
         try:
@@ -194,6 +198,20 @@ def _result(folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
         "step": int(step) if (step := number(result.get("step"))) is not None else None,
         "seconds": number(result.get("seconds")),
     }
+
+
+def _explored(folder: Path, _known: Mapping[str, Any]) -> dict[str, Any]:
+    return {"explorer": _explorer(folder)}
+
+
+def _explorer(folder: Path) -> str | None:
+    """The newest page of aetrain explore in a folder, through no link."""
+    if not is_folder(folder):
+        return None
+    found = [(int(match[1]), path.name) for path in folder.iterdir()
+             if (match := re.fullmatch(r"explore_([1-9]\d{0,8})", path.name)) and is_folder(path)
+             and is_file(path / "explore.html")]  # fmt: skip
+    return f"{max(found)[1]}/explore.html" if found else None
 
 
 def _numbers(values: Any) -> tuple[float, ...]:

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -261,3 +262,19 @@ def test_a_mistake_is_one_line(aetrain, line, names, suggests):
     assert code == 2 and out == "" and err.startswith("aetrain: error: ") and err.count("\n") == 1
     assert names in err and suggests in err
     assert [p.name for p in aetrain.folder.rglob("*") if p.is_file()] == ["config.yaml"]
+
+
+def test_explorer_pages_are_linked_where_they_are(tmp_path):
+    """The newest of a run and of the sweep; none through a link, none that is not there."""
+    sweep = sweep_folder(tmp_path / "s")
+    runs = [member(sweep, f"{i}_a=b#c", ["model=beta_vae", f"seed={i}"], {"test/recon": 1.0}) for i in range(3)]
+    for folder in (runs[0] / "explore_2", runs[0] / "explore_10", sweep / "explore_1", tmp_path / "elsewhere"):
+        folder.mkdir()
+        (folder / "explore.html").write_text("a page")
+    (runs[1] / "explore_1").symlink_to(tmp_path / "elsewhere")
+    (runs[2] / "explore_1").mkdir()
+    (runs[2] / "explore_1" / "explore.html").symlink_to(tmp_path / "elsewhere" / "explore.html")
+    (runs[2] / "explore_x").mkdir()
+    rebuild(sweep)
+    found = re.findall(r'<a class="explorer" href="([^"]*)"', (sweep / "report.html").read_text())
+    assert found == ["./explore_1/explore.html", "./0_a%3Db%23c/explore_10/explore.html"]

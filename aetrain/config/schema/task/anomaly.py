@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Optional
 
 from aetrain.config.fields import setting
 from aetrain.config.schema.model.vae import VAE
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.base import OnImages
 from aetrain.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Anomaly(OnRun):
+class Anomaly(OnImages):
     """Images unlike those of training: the classes that data.classes left out, or any others."""
 
-    not_given_classes: ClassVar[str | None] = "and what is unlike its training images has none of theirs"
+    any_class: ClassVar[bool] = True
 
     score: Optional[str] = setting(
         "by which images are judged and sorted; all that the model has are written; null: elbo for VAEs, else recon",

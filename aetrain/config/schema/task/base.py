@@ -18,15 +18,21 @@ class Task:
 
 @dataclass
 class OnRun(Task):
-    """The keys of every task on a trained model."""
+    """A task on a trained model."""
 
-    needs_data: ClassVar[bool] = True  # false: the model alone is enough, whatever became of its images
-    not_given_classes: ClassVar[str | None] = None  # why not with a model that is given the class of every image
+    together: ClassVar[bool] = False  # all runs of a folder at once, into one result
+
+    def check(self, config: Config) -> None:
+        """Raise a UserError for a run that the task cannot be done on. config: the run's."""
+
+
+@dataclass
+class OnImages(OnRun):
+    """The keys of every task on a trained model and on images."""
+
+    any_class: ClassVar[bool] = False  # also on images of classes that a model that is given classes was not trained on
 
     split: Optional[str] = setting("the images; null: test, and all of other images that have no test split",
                                    choices=("test", "val", "train", "all"))  # fmt: skip
     batch_size: Optional[int] = setting("at a time; does not change the results; null: the run's "
                                         "trainer.eval_batch_size", min=1, unit="images")  # fmt: skip
-
-    def check(self, config: Config) -> None:
-        """Raise a UserError for a run that the task cannot be done on. config: the run's."""

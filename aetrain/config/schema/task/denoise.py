@@ -7,13 +7,13 @@ from typing import Optional
 
 from aetrain.config.fields import setting
 from aetrain.config.schema.model.dae import CORRUPTIONS, LEVEL
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.base import OnImages
 from aetrain.config.schema.task.inpaint import PARTS
 from aetrain.errors import UserError
 
 
 @dataclass
-class Denoise(OnRun):
+class Denoise(OnImages):
     """Images that are corrupted, encoded and decoded again."""
 
     corruption: Optional[str] = setting("what is done to the images; null: the run's model.corruption, else masking",

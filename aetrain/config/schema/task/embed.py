@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Optional
 
 from aetrain.config.fields import setting
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.base import OnImages
 from aetrain.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Embed(OnRun):
+class Embed(OnImages):
     """The codes of images as a table, as a picture, and for TensorBoard's projector."""
 
     n: Optional[int] = setting("how many, from the first on; null: all", min=1, unit="images")

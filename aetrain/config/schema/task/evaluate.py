@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aetrain.config.fields import setting
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.base import OnImages
 
 
 @dataclass
-class Evaluate(OnRun):
+class Evaluate(OnImages):
     """What a trained model is worth: every term of its objective, NLL, image quality, what its codes tell."""
 
     nll_samples: int = setting("importance samples per image for the NLL of models with a posterior and a likelihood; "

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Optional
 
 from aetrain.config.fields import setting
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.base import OnImages
 from aetrain.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,11 +16,13 @@ NETS = ("linear", "mlp", "conv", "burgess")  # that the page's script can comput
 
 
 @dataclass
-class Explore(OnRun):
-    """A page that shows what the model has learned, and runs it: one file, for any browser, without a network."""
+class Explore(OnImages):
+    """A page that shows what the model has learned, and runs it: one file, for any browser, without a network. Two
+    models, or those of a sweep, side by side."""
 
-    not_given_classes: ClassVar[str | None] = "and the page asks for none; aetrain sample and traverse do"
+    together: ClassVar[bool] = True
 
+    run2: Optional[str] = setting("a second run beside the first, on the same images; null: none")
     n: int = setting("on the map, spread evenly over the split, as many as the size allows", min=1, unit="images")
     size: float = setting("of the file, which the images keep to; the networks take what they need, and 20 images are "
                           "always there", above=0, unit="MB")  # fmt: skip

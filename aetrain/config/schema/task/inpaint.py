@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Optional
 
 from aetrain.config.fields import setting
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.base import OnImages
 
 PARTS = ("left", "right", "top", "bottom", "center", "random")
 
 
 @dataclass
-class Inpaint(OnRun):
+class Inpaint(OnImages):
     """Parts of images that are missing, filled in by decoding again and again with the known pixels held."""
 
     mask: str = setting(f"what is missing: {', '.join(PARTS)}, or an image file of the model's size, white there")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aetrain.config.fields import setting
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.base import OnImages
 
 
 @dataclass
-class Inspect(OnRun):
+class Inspect(OnImages):
     """What a model has learned: its posteriors, dimensions, units, filters, the gap between bound and likelihood, how
     its code and its reconstructions answer small changes."""
 

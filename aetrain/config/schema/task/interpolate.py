@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Optional
 
 from aetrain.config.fields import setting
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.base import OnImages
 from aetrain.errors import UserError
 
 
 @dataclass
-class Interpolate(OnRun):
+class Interpolate(OnImages):
     """The way from one image to another, through the codes between theirs."""
 
     between: Optional[list[str]] = setting(

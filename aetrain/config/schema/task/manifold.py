@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Optional
 
 from aetrain.config.fields import setting
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.classes import OfClasses
 from aetrain.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,16 +14,18 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Manifold(OnRun):
+class Manifold(OfClasses):
     """For codes of two dimensions: what is decoded all over the plane, and where the images' codes lie in it."""
 
-    not_given_classes: ClassVar[str | None] = "and decodes a code otherwise for each; aetrain sample shows them"
-
+    classes: Optional[list[str]] = setting(
+        "of a model that is given classes: those that are decoded, a plane each, by name, as in [3,8]; null: all"
+    )
     steps: int = setting("decoded images each way", min=2, max=100)
     margin: float = setting("share of the prior, or of the codes, beyond the picture at each side", above=0, below=0.5)
     points: int = setting("codes in the scatter, at most", min=1)
 
     def check(self, config: Config) -> None:
+        super().check(config)
         if tuple(config.model.code_shape) != (2,):
             dims = "x".join(map(str, config.model.code_shape))
             raise UserError(

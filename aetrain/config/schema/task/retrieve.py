@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aetrain.config.fields import setting
-from aetrain.config.schema.task.base import OnRun
+from aetrain.config.schema.task.base import OnImages
 
 
 @dataclass
-class Retrieve(OnRun):
+class Retrieve(OnImages):
     """The images whose codes are nearest to those of others, and how many are of the same class."""
 
     k: int = setting("neighbours of each image", min=1, max=1000)

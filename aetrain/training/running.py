@@ -1,0 +1,132 @@
+"""Steps in a row: one by one, or on a GPU some at a time as one CUDA graph. With its schedules before a step and its
+meters after it, so that all of it can be captured."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from aetrain.errors import RunFailed
+from aetrain.training.batches import Batches, Fetched, Indices
+from aetrain.training.meters import Meters
+from aetrain.training.step import Step
+
+log = logging.getLogger(__name__)
+
+WARM_UP = 4  # steps before a capture: lazily made state and workspaces must be there first
+TOGETHER = 10  # steps of one graph: the host then has time to spare also where a step takes 50 µs
+
+# Does steps from the 0-based `first` on, at least one and at most `most`, and returns how many. The next event of the
+# run (a log point, the end of an epoch) must not lie within `most`.
+Runner = Callable[[int, int], int]
+
+
+def runner(config, step: Step, batches: Batches, meters: Meters, schedule: Schedule, device: torch.device) -> Runner:
+    """What trainer.cuda_graph asks for: null is a graph wherever one can be captured, which is known of our own models,
+    networks and data."""
+    wanted = config.trainer.cuda_graph
+    if device.type == "cuda" and config.optimizer.name != "lbfgs":
+        ours = all(type(part).__module__.startswith("aetrain.") for part in (config.model, config.net, config.data))
+        if wanted or (wanted is None and ours):
+            return Graphed(step, batches, meters, schedule, device)
+    elif wanted:
+        log.info("trainer.cuda_graph=true: there is no GPU here, steps run eagerly")
+    return eager(step, batches, meters, schedule)
+
+
+class Schedule(Protocol):
+    """What changes from step to step by plan. places: the tensors on the device that hold it."""
+
+    places: list[Tensor]
+
+    def values(self, step: int) -> list[float | list[float]]:
+        """What the places hold at the 0-based step."""
+
+    def apply(self, step: int) -> None:
+        """Write it."""
+
+
+def eager(step: Step, batches: Batches, meters: Meters, schedule: Schedule) -> Runner:
+    """One step at a time."""
+
+    def run(first: int, most: int) -> int:
+        schedule.apply(first)
+        meters.add(step(*batches.get(first)))
+        return 1
+
+    return run
+
+
+class Graphed:
+    """A Runner whose steps, gather to meters, are captured once as CUDA graphs of one and of TOGETHER steps: a launch
+    instead of about a hundred per step.
+
+    Everything that changes between steps lies in tensors that keep their place: what the batches are made from and the
+    scheduled values, copied in here; the optimizer's, the latch's and the meters' state. The steps before the capture
+    are training steps like any other. Raises RunFailed where the step cannot be captured: torch's allocator cannot be
+    repaired after that.
+    """
+
+    def __init__(self, step: Step, batches: Batches, meters: Meters, schedule: Schedule, device: torch.device):
+        self._step, self._meters, self._schedule = step, meters, schedule
+        self._batches = Indices(batches, TOGETHER) if batches.is_resident else Fetched(batches, device)
+        self._values = [place.new_zeros(self._batches.room, *place.shape) for place in schedule.places]
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by how many steps they make
+        self._side = torch.cuda.Stream(device)
+        self._warm_up = WARM_UP  # steps that are left before the capture
+
+    def __call__(self, first: int, most: int) -> int:
+        count = self._batches.room if most >= self._batches.room and not self._warm_up else 1
+        self._batches.write(first, count)
+        for place, values in zip(self._values, self._planned(first, count), strict=True):
+            place[:count].copy_(values, non_blocking=True)
+        if self._warm_up:
+            self._warm_up -= 1
+            self._on_a_stream_of_its_own()
+        else:
+            if count not in self._graphs:
+                self._graphs[count] = self._captured(count)
+            self._graphs[count].replay()
+        return count
+
+    def _planned(self, first: int, count: int) -> list[Tensor]:
+        """The scheduled values of these steps, (count, *place.shape) for each place."""
+        steps = [self._schedule.values(step) for step in range(first, first + count)] if self._values else []
+        return [torch.tensor([step[i] for step in steps], dtype=place.dtype) for i, place in enumerate(self._values)]
+
+    def _do(self, count: int) -> None:
+        """So many steps, without the host."""
+        for i in range(count):
+            for place, values in zip(self._schedule.places, self._values, strict=True):
+                place.copy_(values[i])
+            self._meters.add(self._step(*self._batches.read(i)))
+
+    def _on_a_stream_of_its_own(self) -> None:
+        """A step as torch asks: the default stream cannot be captured, and what is allocated lazily should belong to
+        the one that will be."""
+        current = torch.cuda.current_stream(self._side.device)
+        self._side.wait_stream(current)
+        with torch.cuda.stream(self._side):
+            self._do(1)
+        current.wait_stream(self._side)
+
+    def _captured(self, count: int) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        # One pool for both graphs: nothing that outlives a step lies in it, so the order of replays does not matter.
+        pool = next((other.pool() for other in self._graphs.values()), None)
+        try:
+            # The thread that reads images ahead may allocate meanwhile.
+            with torch.cuda.graph(graph, pool=pool, stream=self._side, capture_error_mode="thread_local"):
+                self._do(count)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            raise RunFailed(
+                f"trainer.cuda_graph: this step cannot be captured ({reason}); give trainer.cuda_graph=false"
+            ) from error
+        return graph

@@ -1,0 +1,179 @@
+"""The compiled and the graphed step against the plain one, and what a run must not do: import what it does not need,
+or wait for the device."""
+
+import functools
+import json
+import subprocess
+
+import pytest
+import torch
+
+from aetrain.data.load import load
+from aetrain.data.split import Split
+from aetrain.device import Precision
+from aetrain.errors import RunFailed
+from aetrain.training.batches import Batches
+from aetrain.training.compiled import make_compiled_step
+from aetrain.training.meters import Meters
+from aetrain.training.optimizer import build_optimizer
+from aetrain.training.running import Graphed, eager
+from aetrain.training.schedules import Scheduler
+from aetrain.training.step import Latch, make_step
+from tests.conftest import PYTHON, build, compose, longer
+
+STEPS = 12
+
+
+def split(device="cpu"):
+    images = torch.randint(0, 256, (700, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return Split(images, torch.arange(700) % 10).to(torch.device(device))
+
+
+def train(kind: str, *overrides: str, device: str = "cpu", steps: int = STEPS, together: int = 1):
+    """Parameters after so many steps, eager, compiled or as a graph, and the mean loss over each `together` of them."""
+    config, where = compose(f"device={device}", "trainer.batch_size=16", *overrides), torch.device(device)
+    net = build(*overrides).to(where)
+    is_compiled, is_graph = "compiled" in kind, "graph" in kind
+    optimizer = build_optimizer(config.optimizer, net, traced=is_compiled)
+    precision = Precision.of(config.device.precision, where)
+    make = make_compiled_step if is_compiled else make_step
+    step = make(net, optimizer, precision, config.trainer.clip_norm, Latch(where))
+    batches, meters, scheduler = Batches(split(device), 16, seed=0), Meters(), Scheduler(config, net, optimizer, steps)
+    parts = (step, batches, meters, scheduler)
+    run = Graphed(*parts, where) if is_graph else eager(*parts)
+    torch.manual_seed(0)
+    losses = []
+    for first in range(0, steps, together):
+        done = 0
+        while done < together:
+            done += run(first + done, together - done)
+        losses.append(meters.read("interval")["loss"])
+    return list(net.parameters()), torch.tensor(losses), run
+
+
+def assert_same(one, other):
+    torch.testing.assert_close(one[1], other[1], rtol=1e-5, atol=0)
+    for a, b in zip(one[0], other[0], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
+SCHEDULED = ["model=beta_vae", "model.schedule.beta.kind=linear", "optimizer.schedule.kind=cosine", "net=linear"]
+
+
+COMPILED = [
+    ["model=beta_vae", "model.schedule.beta.kind=linear", "optimizer.schedule.kind=cosine", "trainer.clip_norm=1"],
+    ["model=ae", "net=linear", "optimizer=sgd"],
+    ["model=dae", "optimizer=adamw", "optimizer.weight_decay=0.01"],
+    ["model=sparse", "optimizer.weight_decay=0.01"],
+    ["model=sparse", "model.penalty=topk", "model.k=25"],
+    ["model=contractive"],
+    ["model=contractive", "model.estimator=hutchinson"],
+    ["model=vae", "net=conv"],
+    ["model=iwae", "optimizer=sgd", "optimizer.lr=1e-5"],  # Adam divides gradients that are all rounding by themselves
+    ["model=cvae"],
+    ["model=beta_tcvae"],
+]
+
+
+@pytest.fixture(params=["traced", longer("compiled")])
+def as_far_as(request, monkeypatch):
+    """`traced`: all of compiling but the C++, whose compiler works for half a minute the first time on a machine."""
+    if request.param == "traced":
+        trace = functools.partial(torch.compile, dynamic=False, fullgraph=True, backend="aot_eager")
+        monkeypatch.setattr("aetrain.training.compiled._compiled", trace)
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch's compiler, about itself
+@pytest.mark.parametrize("overrides", [COMPILED[0], *map(longer, COMPILED[1:])], ids=str)
+def test_compiled_equals_eager_in_float64(as_far_as, overrides, float64):
+    compiled, plain = (train(kind, *overrides, steps=3) for kind in ("compiled", "eager"))
+    torch.testing.assert_close(compiled[1], plain[1], rtol=1e-12, atol=0)
+    for a, b in zip(compiled[0], plain[0], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        SCHEDULED,
+        ["model=dae"],
+        ["model=sparse", "optimizer=sgd"],
+        ["model=contractive"],
+        ["model=vae", "net=conv"],
+    ],
+)
+def test_graph_equals_eager(overrides):
+    """Also ten steps at a time."""
+    plain = train("eager", *overrides, device="cuda", steps=40)
+    assert_same(train("graph", *overrides, device="cuda", steps=40), plain)
+    params, losses, _ = train("graph", *overrides, device="cuda", steps=40, together=20)
+    assert_same((params, losses), (plain[0], plain[1].view(2, 20).mean(1)))
+
+
+@pytest.mark.cuda
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("overrides", [*COMPILED[:1], ["model=vae", "device.precision=bf16"]])
+def test_a_compiled_graph_equals_a_compiled_step(overrides):
+    graph = train("compiled graph", *overrides, device="cuda", steps=40, together=20)
+    plain = train("compiled", *overrides, device="cuda", steps=40, together=20)
+    assert_same(graph, plain)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("wrapper", ["eager", "graph"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_no_step_waits_for_the_device(wrapper, precision):
+    _, _, run = train(wrapper, "model=beta_vae", f"device.precision={precision}", device="cuda")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for number in range(STEPS, STEPS + 4):  # of an epoch whose order is there
+            run(number, 1)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.cuda
+def test_a_step_that_cannot_be_captured_ends_the_run_in_a_line():
+    def step(x, y):
+        return {"loss": x.mean() * x.sum().item()}  # waits for the device
+
+    config, net = compose(), torch.nn.Linear(1, 1)
+    schedule = Scheduler(config, net, build_optimizer(config.optimizer, net), STEPS)
+    run = Graphed(step, Batches(split("cuda"), 16, seed=0), Meters(), schedule, torch.device("cuda"))
+    with pytest.raises(RunFailed, match="give trainer"):
+        for number in range(8):
+            run(number, 1)
+
+
+def test_without_a_gpu_a_graph_is_asked_for_in_vain_but_the_run_goes_on(small_run):
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    folder = small_run("trainer.cuda_graph=true", "trainer.max_steps=2")
+    assert json.loads((folder / "result.json").read_text())["status"] == "done"
+    assert "cuda_graph" in (folder / "aetrain.log").read_text()
+
+
+def test_a_missing_compiler_is_named_before_anything_is_written(aetrain, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    code, _, err = aetrain("trainer.compile=true")
+    assert code == 2 and "no-such-compiler" in err and not list(aetrain.folder.iterdir())
+
+
+def test_a_run_imports_neither_torchs_compiler_nor_torchvision(tmp_path):
+    program = (
+        "import sys; from aetrain.cli import main;"
+        f"code = main(['hydra.run.dir={tmp_path}', 'data.limit=300', 'trainer.max_steps=2', 'device=cpu']);"
+        "heavy = {'torch._dynamo', 'torch._inductor', 'sympy', 'torchvision'} & set(sys.modules);"
+        "sys.exit(f'imported: {sorted(heavy)}' if heavy else code)"
+    )
+    done = subprocess.run([PYTHON, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_resident_data_set_is_uint8_and_one_copy():
+    splits = load(compose().data, torch.device("cpu"))
+    parts = [splits.train, splits.val, splits.test]
+    assert {part.images.dtype for part in parts} == {torch.uint8}
+    held = {part.images.untyped_storage().data_ptr(): part.images.untyped_storage().nbytes() for part in parts}
+    assert sum(held.values()) == 70_000 * 784
