@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(config, items):
 def environment(tmp_path_factory):
     """Unpack the data sets into a folder of these tests, not into the user's cache; let processes find the package."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent.parent), prepend=os.pathsep)
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 

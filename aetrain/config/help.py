@@ -60,6 +60,7 @@ def task_page(config: Config) -> str:
     for key, text in ON_A_RUN.items():
         if not takes_images and key.startswith(("seed", "data")):
             continue
+        text = text.replace("and a table over them", "together") if task.together else text
         lines.append(textwrap.fill(f"{key:<32}  {text}", WIDTH, initial_indent="  ", subsequent_indent=" " * 36))
     return "\n".join(lines)
 

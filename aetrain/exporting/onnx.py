@@ -21,7 +21,8 @@ def translated(program: ExportedProgram, inputs: Sequence[str], output: str) -> 
     """The content of an .onnx file, weights and all, with inputs and one output of these names, whose first axis is
     `batch`. Raises RunFailed for a network too large for one file."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch's own use of itself
+        for kind in (DeprecationWarning, FutureWarning):  # torch's own use of itself
+            warnings.simplefilter("ignore", kind)
         converted = torch.onnx.export(
             program, (), dynamo=True, input_names=list(inputs), output_names=[output], verbose=False
         )

@@ -93,6 +93,9 @@ def run(work: Work) -> dict[str, float]:
     kinds = ", ".join(dict.fromkeys(told.model.config.name for told in found))
     content = page(f"{kinds} on {work.config.data.name}", _about(subjects, left_out), values, packed).encode()
     path = work.out.file(FILE, content)
+    if len(content) > (size := work.task.size) * MB:
+        log.info("larger than size=%g: %d models take %.1f MB, and 20 images are always there", size, len(found),
+                 sum(subject.size for subject in subjects) / MB)  # fmt: skip
     log.info("open it in a browser: %s", path)
     counts = {"models": len(found), "left_out": len(left_out)} if work.asked.beside else {}
     return {"images": len(images.index), "megabytes": len(content) / MB} | counts

@@ -4,10 +4,12 @@ them. Lengths and milestones are fractions of the run."""
 from __future__ import annotations
 
 import math
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from aetrain.config.schema.schedule import Schedule
+
+if TYPE_CHECKING:  # the rules ask for factors without torch
+    from torch import Tensor
 
 
 def factor(schedule: Schedule, progress: float) -> float:
@@ -75,7 +77,7 @@ class Scheduler:
     @property
     def places(self) -> list[Tensor]:
         """What is written where it is a tensor: the learning rate on a GPU, and the hparams that change."""
-        lrs = [group["lr"] for group in self._optimizer.param_groups if isinstance(group["lr"], Tensor)]
+        lrs = [group["lr"] for group in self._optimizer.param_groups if hasattr(group["lr"], "fill_")]
         changing = self._lr_schedule.kind != "constant"
         return [*(lrs if changing else []), *(buffer for buffer, _, _ in self._hparams.values())]
 
@@ -94,7 +96,7 @@ class Scheduler:
         if self._lr_schedule.kind == "constant":
             return
         for group in self._optimizer.param_groups:
-            if isinstance(group["lr"], Tensor):
+            if hasattr(group["lr"], "fill_"):
                 group["lr"].fill_(self.lr(step))
             else:
                 group["lr"] = self.lr(step)

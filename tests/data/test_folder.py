@@ -435,6 +435,8 @@ def test_splits_of_a_map_stay_in_the_map(photos):
     assert torch.equal(read.test.first(20).x, held.test.first(20).x)
     names = read.test.names(torch.arange(20))
     assert names == held.test.names(torch.arange(20)) and set(names) == {f"test/dog/{i:03}.png" for i in range(20)}
+    again = [one.test.relabelled(torch.tensor([4, -1])).labels for one in (held, read)]  # of 0, and of no label
+    assert torch.equal(*again) and set(again[0].tolist()) == {4}
 
 
 def test_the_content_sum_knows_content_not_place(photos, tmp_path):

@@ -71,6 +71,24 @@ def test_another_model_is_chosen_and_the_code_stays_that_of_the_image(browser, p
     assert errors(browser) == []
 
 
+def test_a_code_that_is_of_no_image_is_each_models_own(browser, pair):
+    """The VAE's prior has mean 0, the sparse model's codes their own mean; a draw stays within their range."""
+    opened(browser, pair)
+    click = "document.getElementById(arguments[0]).click(); return models.map(m => [...codeOf(m)])"
+    first, second = browser.run(click, "center")
+    assert first == [0, 0, 0] and second == pytest.approx(browser.run("return models[1].mean"), rel=1e-5)
+    drawn = [browser.run(click, "draw")[1] for _ in range(3)]
+    low, high = zip(*browser.run("return models[1].mean.map((_, d) => range(d, models[1]))"), strict=True)
+    assert all(a - 1e-5 <= v <= b + 1e-5 for z in drawn for a, v, b in zip(low, z, high, strict=True))
+    assert drawn[0] != drawn[1] != drawn[2]
+    # A place on the map is carried over by rank and share of the range.
+    found = browser.run("show(carried(Float32Array.of(0, 0, 0)), 'a place');"
+                        "const m = models[1], z = codeOf(m);"
+                        "return m.order.map(d => [z[d], ...range(d, m), m.mean[d]])")  # fmt: skip
+    assert [z for z, low, high, _ in found[:3]] == pytest.approx([(low + high) / 2 for _, low, high, _ in found[:3]])
+    assert [z for z, *_ in found[3:]] == pytest.approx([mean for *_, mean in found[3:]], rel=1e-5)
+
+
 def test_a_line_is_each_models_own(browser, pair):
     opened(browser, pair)
     browser.run("showImage(2); aimAt(7); stop(); walkLine(0.25)")

@@ -79,7 +79,7 @@ def test_what_cannot_be_stacked_runs_alone_and_says_why(aetrain):
 
 @pytest.fixture
 def kill_stack_at(monkeypatch):
-    step = stacking.Stack._step
+    step = stacking.Stack._steps
 
     def arm(n):
         def lethal(self):
@@ -87,7 +87,7 @@ def kill_stack_at(monkeypatch):
                 raise Killed
             step(self)
 
-        monkeypatch.setattr(stacking.Stack, "_step", lethal if n else step)
+        monkeypatch.setattr(stacking.Stack, "_steps", lethal if n else step)
 
     return arm
 

@@ -103,8 +103,9 @@ def test_compiled_equals_eager_in_float64(as_far_as, overrides, float64):
         ["model=vae", "net=conv"],
     ],
 )
-def test_graph_equals_eager(overrides):
+def test_graph_equals_eager(overrides, monkeypatch):
     """Also ten steps at a time."""
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
     plain = train("eager", *overrides, device="cuda", steps=40)
     assert_same(train("graph", *overrides, device="cuda", steps=40), plain)
     params, losses, _ = train("graph", *overrides, device="cuda", steps=40, together=20)
@@ -121,12 +122,13 @@ def test_a_compiled_graph_equals_a_compiled_step(overrides):
 
 
 @pytest.mark.cuda
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 @pytest.mark.parametrize("wrapper", ["eager", "graph"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_no_step_waits_for_the_device(wrapper, precision):
     _, _, run = train(wrapper, "model=beta_vae", f"device.precision={precision}", device="cuda")
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         for number in range(STEPS, STEPS + 4):  # of an epoch whose order is there
             run(number, 1)
     finally:

@@ -40,7 +40,7 @@ def scheduled(cls: type) -> type:
         cls.__name__,
         [("schedule", node, field(default_factory=node))],
         bases=(cls,),
-        namespace={"__module__": cls.__module__},
     )
     whole.__doc__ = cls.__doc__
+    whole.__module__ = cls.__module__  # from Python 3.12 on, make_dataclass puts this module's name there
     return whole
