@@ -14,7 +14,7 @@ from aetrain.tasks import linear
 from aetrain.training import fine_tuning, loop, stacking
 from tests.conftest import SMALL, longer
 from tests.sweeps.test_launcher import members
-from tests.test_resume import LINE, assert_identical, metrics, result, same
+from tests.test_resume import LINE, STEPS, assert_identical, metrics, result, same
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def some_of(names):
 @pytest.mark.parametrize("phase", some_of(PHASES))
 def test_a_signal_in_a_phase_of_training(aetrain, done, signalled, phase):
     owner, name, n, counted, overrides, step = PHASES[phase]
-    line = [*LINE, "data.val_size=100", *overrides]
+    line = [*(STEPS if "net=conv" in overrides else LINE), "data.val_size=100", *overrides]
     done(*line, to="reference")
     with_signal = signalled(owner, name, n, counted)
     code, _, err = aetrain(*line, "hydra.run.dir=run")
@@ -112,7 +112,8 @@ def test_two_signals_in_one_run(aetrain, done, signalled):
 
 def test_a_signal_in_a_slow_step_does_not_wait_for_its_end(aetrain, done, signalled, monkeypatch):
     monkeypatch.setattr(loop, "SLOW", 0.0)  # all steps are
-    line = [*LINE, "model=sparse", "model.rho_hat=ema", "trainer.clip_norm=1"]  # a buffer changes in the forward pass
+    # A buffer changes in the forward pass.
+    line = [*STEPS, "model=sparse", "model.latent_dim=16", "model.rho_hat=ema", "trainer.clip_norm=1"]
     done(*line, to="reference")
     with_signal = signalled(autoencoder.Autoencoder, "compare", 5, training)
     assert aetrain(*line, "hydra.run.dir=run")[0] == 143
