@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from aetrain.errors import RunFailed, UserError
+from aetrain.errors import UserError
 from aetrain.sweeps.over_runs import settings_of
 from aetrain.sweeps.report.axes import setting_label
 from aetrain.sweeps.report.read import Member, find, read
@@ -34,18 +34,21 @@ def do_together(path: Path, second: Path | None, task: str, out: Path | None, as
         raise UserError(f"run={path}: none of its {len(found)} runs is done")
     Output(path, task, out)  # refuses, once, a folder that holds something
     ready: list[Asked] = []
+    left_out: list[str] = []
     for member, name in zip(runs, names(runs), strict=True):
         try:
             ready.append(dataclasses.replace(asked(member.folder), name=name, within=path))
         except UserError as error:
             log.info("left out: %s: %s", name, error)
+            left_out.append(name)
             refused = error
     while ready:
         first, *rest = ready
         try:
-            return do_task(dataclasses.replace(first, beside=tuple(rest)), show_it)
-        except (UserError, RunFailed) as error:
+            return do_task(dataclasses.replace(first, beside=tuple(rest), left_out=tuple(left_out)), show_it)
+        except UserError as error:
             log.info("left out: %s: %s", first.name, error)
+            left_out.append(first.name)
             ready, refused = rest, error
     raise UserError(f"run={path}: {refused}")
 

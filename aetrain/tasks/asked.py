@@ -17,7 +17,7 @@ class Asked:
     """One task on one run. config: the run's, with what was given for its device and its own images. images: other
     images, with `given`, the dotted keys that were typed. seed: None where none was typed. out: the folder to write
     into; None for a new one, numbered, in the run's, or in `within`. beside: the same on other runs, for a task that
-    takes several together; name: what tells the run from those."""
+    takes several together; name: what tells the run from those; left_out: the names of runs that could not be taken."""
 
     task: OnRun
     run: Trained
@@ -29,6 +29,7 @@ class Asked:
     within: Path | None = None
     beside: tuple[Asked, ...] = ()
     name: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

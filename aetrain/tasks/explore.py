@@ -79,15 +79,16 @@ def run(work: Work) -> dict[str, float]:
     subjects, left_out = _subjects(work)
     room = work.task.size * MB - sum(subject.size for subject in subjects) - REST
     images = shown(work.split, work.task.n, int(room), int(PER_PLACE * (len(subjects) - 1)))
-    found = []
+    found: list[Told] = []
     for subject in subjects:
         try:
             found.append(_told(subject, images))
         except (UserError, RunFailed) as error:
-            if subject is subjects[0] or work.task.run2 is not None:
+            if work.task.run2 is not None or (subject is subjects[-1] and not found):
                 raise
             log.info("left out: %s: %s", subject.name, error)
             left_out.append(subject.name)
+    subjects = [subject for subject in subjects if subject.name not in left_out]
     names = work.split.names(images.index.to(work.split.labels.device))
     values, packed = contents(Images(images, names, work.classes, work.split_name), found)
     kinds = ", ".join(dict.fromkeys(told.model.config.name for told in found))
@@ -97,7 +98,7 @@ def run(work: Work) -> dict[str, float]:
         log.info("larger than size=%g: %d models take %.1f MB, and 20 images are always there", size, len(found),
                  sum(subject.size for subject in subjects) / MB)  # fmt: skip
     log.info("open it in a browser: %s", path)
-    counts = {"models": len(found), "left_out": len(left_out)} if work.asked.beside else {}
+    counts = {"models": len(found), "left_out": len(left_out)} if work.asked.name else {}
     return {"images": len(images.index), "megabytes": len(content) / MB} | counts
 
 
@@ -105,28 +106,31 @@ def _subjects(work: Work) -> tuple[list[Subject], list[str]]:
     """The models that the page has room for, in their order, and the names of the others. Raises a UserError for a
     second run whose images are of another shape."""
     first = Subject(work, work.asked.name or work.config.model.name)
-    chosen, left_out, pair = [first], [], work.task.run2 is not None
+    chosen, left_out, pair = [first], list(work.asked.left_out), work.task.run2 is not None
     taken = first.size + REST + OF_IMAGES
-    too_large = 0
-    for asked in _seeds_last(work.asked)[1:]:
-        try:
-            other = Subject(_beside(work, asked), asked.name)
-        except UserError as error:
-            if pair:
-                raise UserError(f"run2={work.task.run2}: {error}") from error
-            log.info("left out: %s: %s", asked.name, error)
-            left_out.append(asked.name)
-            continue
-        if not pair and taken + other.size > work.task.size * MB:
-            too_large += 1
-            left_out.append(asked.name)
-            continue
-        taken += other.size
-        chosen.append(other)
+    too_large: dict[str, float] = {}
+    others = _seeds_last(work.asked)[1:]
+    with CountBar(len(others), "runs") as bar:
+        for asked in others:
+            try:
+                other = Subject(_beside(work, asked), asked.name)
+            except UserError as error:
+                if pair:
+                    raise UserError(f"run2={work.task.run2}: {error}") from error
+                log.info("left out: %s: %s", asked.name, error)
+                left_out.append(asked.name)
+            else:
+                if pair or taken + other.size <= work.task.size * MB:
+                    taken += other.size
+                    chosen.append(other)
+                else:
+                    too_large[other.name] = other.size
+            bar.advance()
     if too_large:
-        whole = math.ceil(taken / MB + too_large * first.size / MB)
-        log.info("left out for size=%g, %d of %d runs: %s; size=%d has room for all", work.task.size, too_large,
-                 len(chosen) + len(left_out), "; ".join(left_out[:10]), whole)  # fmt: skip
+        named = "; ".join(list(too_large)[:10])
+        log.info("left out for size=%g, %d of %d runs: %s; size=%d has room for all", work.task.size, len(too_large),
+                 len(others) + 1, named, math.ceil((taken + sum(too_large.values())) / MB))  # fmt: skip
+        left_out += too_large
     places = [id(asked) for asked in (work.asked, *work.asked.beside)]
     return sorted(chosen, key=lambda subject: places.index(id(subject.work.asked))), left_out
 

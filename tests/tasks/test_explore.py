@@ -186,8 +186,19 @@ def test_a_damaged_run_of_a_sweep_is_left_out_and_named(swept, tmp_path, caplog)
         path.write_bytes(b"cos\nsystem\n(S'touch victim'\ntR.")
     with caplog.at_level("INFO"):
         found = package.explore(sweep, "n=30")
-    assert found.folder == sweep / "explore_1" and found.metrics["images"] == 30
+    assert found.folder == sweep / "explore_1"
     assert "left out: beta 1: " in caplog.text and "damaged" in caplog.text
+    assert found.metrics["left_out"] == 1 and "Not in this page: beta 1" in told(found.folder)[0]
+
+
+def test_a_run_of_a_sweep_whose_weights_are_not_finite_is_left_out(swept, tmp_path):
+    sweep = shutil.copytree(swept, tmp_path / "sweep")
+    for path in (members(sweep)[0] / "checkpoints").iterdir():
+        content = torch.load(path, weights_only=True)
+        content["model"]["decoder.layers.0.bias"][0] = torch.nan
+        torch.save(content, path)
+    page, values = told(package.explore(sweep, "n=30").folder)
+    assert [model["name"] for model in values["models"]] == ["beta 4"] and "Not in this page: beta 1" in page
 
 
 @pytest.fixture(scope="module")
