@@ -8,10 +8,10 @@ train: $(VENV)/.installed          ## train the default model on MNIST; ARGS="mo
 	$(BIN)/aetrain $(ARGS)
 
 test: $(VENV)/.installed           ## the test suite; ARGS="-k mnist" selects
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-all: $(VENV)/.installed       ## and what takes longer: every choice of every key, every export
-	$(BIN)/python -m pytest -n 2 --all --exports $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --all --exports $(ARGS)
 
 test-faults: $(VENV)/.installed    ## 35 SIGKILLs over all models, 300 hostile folders
 	$(BIN)/python -m pytest -s --kills=30 --mutations=300 tests/test_faults.py tests/test_hostile.py tests/sweeps/report/test_mutations.py

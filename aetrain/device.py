@@ -82,6 +82,14 @@ def default_threads() -> int:
     return min(torch.get_num_threads(), cpu_quota())
 
 
+def allow_tf32(allowed: bool) -> None:
+    """Whether float32 products may be made of tf32's 10 bits: a setting of the process."""
+    import torch
+
+    torch.set_float32_matmul_precision("high" if allowed else "highest")
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
 def resolve(config) -> torch.device:
     """The device to train on, with torch's global settings made to fit.
 
@@ -105,8 +113,7 @@ def resolve(config) -> torch.device:
         raise UserError("device=cuda: the driver shows a GPU, but this build of torch cannot use it; use device=cpu")
     torch.cuda.set_device(config.index)  # streams, graphs and libraries work on the current one
     torch.backends.cudnn.benchmark = not config.deterministic  # shapes are fixed, so that trying pays
-    torch.set_float32_matmul_precision("high" if config.precision == "tf32" else "highest")
-    torch.backends.cudnn.allow_tf32 = config.precision == "tf32"
+    allow_tf32(config.precision == "tf32")
     # Set either way: the members of a sweep share the process.
     torch.use_deterministic_algorithms(config.deterministic)
     return torch.device("cuda", config.index)

@@ -98,6 +98,7 @@ class Ours:
 
     def run(self, steps: int) -> dict[str, float]:
         """Their means."""
+        device.allow_tf32(self.precision.name == "tf32")  # of the process, which has several of us
         end = self.done + steps
         while self.done < end:
             left = self.batches.per_epoch - self.done % self.batches.per_epoch

@@ -154,6 +154,36 @@ SCORES = ("elbo", "recon", "latent")
 DEEP_SVDD = ("98.0", "99.7", "91.7", "91.9", "94.9", "88.5", "98.3", "94.6", "93.9", "96.5")
 
 
+def gpu_speed(rows: Rows) -> Iterable[Sequence[str]]:
+    kinds = ("eager", "graph", "compiled graph")
+    yield "case", "precision", *(f"{kind}: ms" for kind in kinds), "images/s, fastest", "GPU busy"
+    measured = [row for row in rows if row["step"] == "speed"]
+    for case in dict.fromkeys(row["case"] for row in measured):
+        for precision in ("fp32", "tf32", "bf16", "fp16"):
+            found = {
+                row["contender"].removesuffix(f" {precision}"): row
+                for row in measured
+                if row["case"] == case and row["contender"].endswith(precision)
+            }
+            if found:
+                fastest = min(found.values(), key=lambda row: row["ms"])
+                yield (
+                    case, precision, *(ms(found[kind]["ms"]) if kind in found else "" for kind in kinds),
+                    f"{fastest['images/s']:,.0f}", f"{fastest['busy']:.0%}",
+                )  # fmt: skip
+
+
+def gpu_stacks(rows: Rows) -> Iterable[Sequence[str]]:
+    yield "runs in the stack", "eager: ms per step", "graph: ms per step", "graph: ms per run", "MiB"
+    cases: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        if row["step"] == "stacks" and row["case"].startswith("K = "):
+            cases.setdefault(row["case"].removeprefix("K = "), {})[row["contender"]] = row
+    for k, by in cases.items():
+        graph = by["graph"]
+        yield k, ms(by["eager"]["ms"]), ms(graph["ms"]), f"{graph['ms'] / int(k):.3f}", f"{graph['MiB']:,.0f}"
+
+
 def ratio(row: dict[str, Any], key: str) -> str:
     return "" if row.get(key) is None else f"{row[key]:.2f}"
 
@@ -167,6 +197,8 @@ TABLES: dict[str, tuple[str, Callable[[Rows], Iterable[Sequence[str]]], bool]] =
     "speed-losses": ("speed", losses, False),
     "sweeps": ("sweeps", sweeps, True),
     "anomaly": ("anomaly", anomaly, True),
+    "gpu-speed": ("gpu", gpu_speed, True),
+    "gpu-stacks": ("gpu", gpu_stacks, False),
 }
 
 
@@ -185,7 +217,7 @@ def origins(content: dict[str, Any]) -> Iterable[str]:
     for row in content["rows"]:
         if row["environment"] is not None:
             names = groups.setdefault(origin(content["environments"][row["environment"]]), [])
-            name = f"`{row.get('name') or row.get('case') or row.get('mode')}`"
+            name = f"`{row.get('name') or row.get('step') or row.get('case') or row.get('mode')}`"
             names += [name] * (name not in names)
     for where, names in groups.items():
         yield f"{'Measured' if len(groups) == 1 else ', '.join(names) + ': measured'} {where}."

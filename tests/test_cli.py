@@ -2,8 +2,8 @@
 
 import multiprocessing
 import os
+import resource
 import subprocess
-import time
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aetrain.cli import main
 from aetrain.config.tables import MODELS, TASKS
-from tests.conftest import PYTHON, SMALL
+from tests.conftest import PYTHON, SMALL, longer
 
 FULL = "model=ae optimizer=lbfgs data.limit=300 trainer.batch_size=300"  # all of 300 training images at every step
 MISTAKES = [
@@ -104,21 +104,19 @@ def test_cuda_without_a_gpu(aetrain):
     assert code == 2 and "device=cuda" in err and "device=cpu" in err and err.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "line", ["--version", "--help", "model=sparse --help", "--cfg job", "model=betavae", "device=cuda"]
-)
-def test_torch_is_not_imported_before_it_is_needed(line, tmp_path):
-    if "cuda" in line and os.path.exists("/dev/nvidia0"):
-        pytest.skip("needs a machine without a GPU")
-    program = (
-        "import sys; from aetrain.cli import main; main(sys.argv[1:]); sys.exit(3 if 'torch' in sys.modules else 0)"
-    )
-    started = time.monotonic()
-    done = subprocess.run(
-        [PYTHON, "-c", program, *line.split()], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+def test_torch_is_not_imported_before_it_is_needed(tmp_path):
+    lines = ["--version", "--help", "model=sparse --help", "--cfg job", "model=betavae"]
+    lines += [] if os.path.exists("/dev/nvidia0") else ["device=cuda"]  # refused where there is no GPU
+    program = """
+import sys
+from aetrain.cli import main
+for line in sys.argv[1:]:
+    main(line.split())
+    if "torch" in sys.modules:
+        sys.exit(f"imported by {line}")
+"""
+    done = subprocess.run([PYTHON, "-c", program, *lines], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - started < 10  # about 0.8 s; with torch it would be several times that
     assert not list(tmp_path.iterdir())
 
 
@@ -178,27 +176,34 @@ GENERATE = settings(deadline=None, suppress_health_check=list(HealthCheck), dera
 LINES = st.lists(BAD | GARBAGE, min_size=1, max_size=3)
 
 
-@settings(GENERATE, max_examples=200)
-@given(LINES)
-def test_generated_mistakes_never_give_a_traceback(aetrain, monkeypatch, line):
-    monkeypatch.setattr("aetrain.jobs.run_job", lambda **_: pytest.fail(f"{line} is no mistake"))
-    code, out, err = aetrain(*line)
-    assert code == 2 and out == "" and err.startswith("aetrain: error: ") and err.count("\n") == 1, (line, out, err)
-    assert not list(aetrain.folder.iterdir()), line
+@pytest.mark.parametrize("examples", [60, longer(400)])
+def test_generated_mistakes_never_give_a_traceback(aetrain, monkeypatch, examples):
+    monkeypatch.setattr("aetrain.jobs.run_job", lambda **_: pytest.fail("it is no mistake"))
+
+    @settings(GENERATE, max_examples=examples)
+    @given(LINES)
+    def tried(line):
+        code, out, err = aetrain(*line)
+        assert code == 2 and out == "" and err.startswith("aetrain: error: ") and err.count("\n") == 1, (line, out, err)
+        assert not list(aetrain.folder.iterdir()), line
+
+    tried()
 
 
-def test_twenty_of_them_as_processes(tmp_path):
-    mistakes = [line for line, *_ in MISTAKES][::2][:20]
-    assert len(mistakes) == 20
+def processor_seconds():
+    """Of all processes that this one has started and waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@pytest.mark.parametrize("count", [5, longer(20)])
+def test_some_of_them_as_processes(tmp_path, count):
+    mistakes = [line for line, *_ in MISTAKES][:: 40 // count][:count]
+    assert len(mistakes) == count
     for line in mistakes:
-        seconds = []
-        for _ in range(3):  # the best of three: the machine's load is not what is measured
-            started = time.monotonic()
-            command = [PYTHON, "-m", "aetrain", *line.split()]
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-            seconds.append(time.monotonic() - started)
-            assert done.returncode == 2 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr, line
-            if min(seconds) < 2:
-                break
-        assert min(seconds) < 2, (line, seconds)
+        began = processor_seconds()  # not the clock's, which a busy machine stretches
+        command = [PYTHON, "-m", "aetrain", *line.split()]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr, line
+        assert processor_seconds() - began < 2, line
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]

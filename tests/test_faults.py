@@ -62,18 +62,19 @@ def training_has_begun(process, run, after):
 
 
 def models(config):
+    """(model, kills, epochs): room for all kills."""
     kills = config.getoption("--kills")
-    return [(m, -(-kills // len(MODELS))) for m in sorted(MODELS)] if kills else [("vae", 1)]
+    return [(m, -(-kills // len(MODELS)), 20) for m in sorted(MODELS)] if kills else [("vae", 1, 6)]
 
 
 def pytest_generate_tests(metafunc):
     if "kills" in metafunc.fixturenames:
-        metafunc.parametrize(("model", "kills"), models(metafunc.config))
+        metafunc.parametrize(("model", "kills", "epochs"), models(metafunc.config))
 
 
-def test_sigkill_at_random_moments(tmp_path, model, kills, record_property):
+def test_sigkill_at_random_moments(tmp_path, model, kills, epochs):
     precision = "bf16" if model in ("vae", "sparse", "dae") else "fp32"
-    line = [*LINE, f"model={model}", f"device.precision={precision}"]
+    line = [*LINE, f"model={model}", f"device.precision={precision}", f"trainer.epochs={epochs}"]
     reference = Started(tmp_path, *line, "hydra.run.dir=reference")
     rng, run, done, during_write = random.Random(model), tmp_path / "run", 0, 0
     command, after = [*line, "hydra.run.dir=run"], 0

@@ -33,8 +33,8 @@ def test_the_present_folder_is_refused(aetrain):
     assert [path.name for path in aetrain.folder.iterdir()] == ["thesis.tex"]
 
 
-def test_a_second_run_in_the_same_folder_changes_nothing(aetrain, small_run):
-    small_run("model=ae")
+def test_a_second_run_in_the_same_folder_changes_nothing(aetrain, done):
+    done(*SMALL, "model=ae")
     before = snapshot(aetrain.folder)
     code, _, err = aetrain(*SMALL, "model=vae", "hydra.run.dir=run")
     assert code == 2 and "a run is there; continue it with aetrain resume=run" in err
@@ -45,9 +45,9 @@ def test_a_second_run_in_the_same_folder_changes_nothing(aetrain, small_run):
     "name", [".lock", "metrics.jsonl", "config.yaml", "result.json", "aetrain.log", "grids", "checkpoints/last.pt"]
 )
 @pytest.mark.parametrize("make", [os.symlink, os.link], ids=["symlink", "hard link"])
-def test_no_link_is_followed(aetrain, small_run, name, make):
+def test_no_link_is_followed(aetrain, done, name, make):
     """Someone else's folder, in which something that a run writes leads elsewhere."""
-    folder, victim = small_run("model=ae"), aetrain.folder / "victim"
+    folder, victim = done(*SMALL, "model=ae"), aetrain.folder / "victim"
     path = folder / name
     if path.is_dir():
         if make is os.link:

@@ -21,7 +21,7 @@ import aetrain as package
 from aetrain.errors import AetrainError, UserError
 from tests.conftest import SMALL
 
-TINY = [*SMALL, "net.hidden=[4]", "model.latent_dim=2", "device.threads=1"]
+TINY = [*SMALL, "net.hidden=[4]", "model.latent_dim=3", "device.threads=1"]
 MARK = "executed"  # what every payload would leave
 SCRIPTS = 3  # elements in a page of explore: values, arrays, the script
 

@@ -64,15 +64,19 @@ assert "torch" not in sys.modules and "aetrain_huber.model" not in sys.modules
 
 
 def test_it_trains_resumes_and_loads(huber, tmp_path, monkeypatch):
-    aetrain(*SMALL, "model=huber", "hydra.run.dir=run", cwd=tmp_path, site=[huber])
-    done = aetrain("resume=run", "trainer.max_steps=8", cwd=tmp_path, site=[huber])
-    assert "resumed at step 6 of 8" in done.stdout
-    result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert result["status"] == "done" and result["metrics"]["test/recon"] > 0
-    program = "import aetrain; m = aetrain.load('run'); print(type(m).__module__, float(m.delta))"
+    program = f"""
+import aetrain
+from aetrain.cli import main
+assert main([*{SMALL}, "model=huber", "hydra.run.dir=run"]) == main(["resume=run", "trainer.max_steps=8"]) == 0
+model = aetrain.load("run")
+print(type(model).__module__, float(model.delta))
+"""
     done = subprocess.run([PYTHON, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False,
                           env=os.environ | {"PYTHONPATH": f"{huber}{os.pathsep}{ROOT}"})  # fmt: skip
-    module, delta = done.stdout.split()
+    assert "resumed at step 6 of 8" in done.stdout, done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["status"] == "done" and result["metrics"]["test/recon"] > 0
+    module, delta = done.stdout.splitlines()[-1].split()
     assert module == "aetrain_huber.model" and float(delta) == pytest.approx(0.1)
     done = aetrain("resume=run", "trainer.max_steps=9", cwd=tmp_path, site=[], code=2)  # uninstalled
     assert "'huber' is no model" in done.stderr and done.stderr.count("\n") == 1

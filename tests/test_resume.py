@@ -16,7 +16,8 @@ from aetrain.errors import Interrupted
 from aetrain.training import loop
 from tests.conftest import SMALL, longer, read_events
 
-LINE = [*SMALL, "trainer.max_steps=14", "trainer.epochs=3", "trainer.log_every=3"]  # 6 steps an epoch
+STEPS = [*SMALL, "trainer.max_steps=14", "trainer.epochs=3", "trainer.log_every=3"]  # 6 steps an epoch
+LINE = [*STEPS, "net.hidden=[32]"]
 
 
 class Killed(BaseException):
@@ -96,9 +97,10 @@ OFTEN = ("vae", "sparse", "dae", "contractive")  # of the others, each has one o
         ("vae", "bf16"),
     ],
 )
-def test_killed_and_resumed_equals_never_interrupted(aetrain, kill_at, model, precision):
-    line = [*LINE, f"model={model}", f"device.precision={precision}", "trainer.checkpoint_minutes=1e-9"]
-    assert aetrain(*line, "hydra.run.dir=reference")[0] == 0
+def test_killed_and_resumed_equals_never_interrupted(aetrain, done, kill_at, model, precision):
+    steps = [*STEPS, "model.latent_dim=16"] if model in ("sparse", "contractive") else LINE  # no hidden layer
+    line = [*steps, f"model={model}", f"device.precision={precision}", "trainer.checkpoint_minutes=1e-9"]
+    done(*line, to="reference")
     kill_at(5)
     with pytest.raises(Killed):
         aetrain(*line, "hydra.run.dir=run")
@@ -122,9 +124,9 @@ def test_killed_and_resumed_equals_never_interrupted(aetrain, kill_at, model, pr
     ],
     ids=["cosine, clipping", "sgd, early stopping", "beta warm-up, dynamic binarization", "read ahead, augmented"],
 )
-def test_whatever_else_has_state(aetrain, kill_at, overrides):
+def test_whatever_else_has_state(aetrain, done, kill_at, overrides):
     line = [*LINE, *overrides, "trainer.checkpoint_minutes=1e-9"]
-    assert aetrain(*line, "hydra.run.dir=reference")[0] == 0
+    done(*line, to="reference")
     kill_at(8)
     with pytest.raises(Killed):
         aetrain(*line, "hydra.run.dir=run")
@@ -133,10 +135,10 @@ def test_whatever_else_has_state(aetrain, kill_at, overrides):
     assert_identical(aetrain.folder / "run", aetrain.folder / "reference")
 
 
-def test_the_curvature_of_lbfgs_is_kept(aetrain, kill_at):
+def test_the_curvature_of_lbfgs_is_kept(aetrain, done, kill_at):
     line = [*SMALL, "model=ae", "net.hidden=[16]", "optimizer=lbfgs", "optimizer.iterations=3", "optimizer.history=4"]
     line += ["trainer.batch_size=300", "trainer.log_every=1", "trainer.epochs=4", "data.val_size=100"]
-    assert aetrain(*line, "hydra.run.dir=reference")[0] == 0
+    done(*line, to="reference")
     kill_at(3)
     with pytest.raises(Killed):
         aetrain(*line, "hydra.run.dir=run")
@@ -148,9 +150,9 @@ def test_the_curvature_of_lbfgs_is_kept(aetrain, kill_at):
     assert code == 2 and "optimizer.history" in err
 
 
-def test_resuming_from_an_epochs_end_repeats_what_came_after(aetrain, kill_at):
+def test_resuming_from_an_epochs_end_repeats_what_came_after(aetrain, done, kill_at):
     """With a checkpoint per epoch only, the steps since are made again: nothing is logged twice."""
-    assert aetrain(*LINE, "hydra.run.dir=reference")[0] == 0
+    done(*LINE, to="reference")
     kill_at(11)
     with pytest.raises(Killed):
         aetrain(*LINE, "hydra.run.dir=run")
@@ -165,8 +167,8 @@ def test_resuming_from_an_epochs_end_repeats_what_came_after(aetrain, kill_at):
 
 
 @pytest.mark.parametrize("moment", ["before the first checkpoint", "before the first validation", "in the first step"])
-def test_killed_at_the_very_start(aetrain, kill_at, monkeypatch, moment):
-    assert aetrain(*LINE, "hydra.run.dir=reference")[0] == 0
+def test_killed_at_the_very_start(aetrain, done, kill_at, monkeypatch, moment):
+    done(*LINE, to="reference")
 
     def die(*_):
         raise Killed
@@ -187,8 +189,8 @@ def test_killed_at_the_very_start(aetrain, kill_at, monkeypatch, moment):
     assert metrics(run) == metrics(reference) and result(run)["metrics"] == result(reference)["metrics"]
 
 
-def test_the_optimizers_numbers_may_change(aetrain):
-    assert aetrain(*LINE, "optimizer=sgd", "optimizer.momentum=0", "optimizer.lr=1e-4", "hydra.run.dir=run")[0] == 0
+def test_the_optimizers_numbers_may_change(aetrain, done):
+    done(*LINE, "optimizer=sgd", "optimizer.momentum=0", "optimizer.lr=1e-4")
     code, _, err = aetrain("resume=run", "optimizer.momentum=0.9", "optimizer.lr=1e-5", "trainer.max_steps=18")
     assert code == 0, err
     saved = torch.load(aetrain.folder / "run" / "checkpoints" / "last.pt", weights_only=True)
@@ -202,14 +204,14 @@ def test_no_best_checkpoint_is_of_an_epoch_that_the_last_one_does_not_know(aetra
     monkeypatch.setattr(
         loop.checkpoint, "save", lambda path, state: (saved.append((path.stem, state["step"])), save(path, state))
     )
-    line = [*SMALL, "trainer.max_steps=null", "trainer.epochs=4", "trainer.checkpoint_epochs=100"]
+    line = [*SMALL, "net.hidden=[32]", "trainer.max_steps=null", "trainer.epochs=4", "trainer.checkpoint_epochs=100"]
     assert aetrain(*line, "hydra.run.dir=run")[0] == 0
     assert saved == [("last", 0), *((name, step) for step in (6, 12, 18, 24) for name in ("last", "best"))]
 
 
 def test_the_best_is_of_one_past(aetrain, kill_at):
     """Killed between two checkpoints and resumed with other values: what result.json calls the best is in best.pt."""
-    line = [*SMALL, "trainer.max_steps=null", "trainer.epochs=9", "trainer.checkpoint_epochs=5"]
+    line = [*SMALL, "net.hidden=[32]", "trainer.max_steps=null", "trainer.epochs=9", "trainer.checkpoint_epochs=5"]
     kill_at(46)
     with pytest.raises(Killed):
         aetrain(*line, "hydra.run.dir=run")
@@ -226,10 +228,10 @@ def assert_best_agrees(run):
 
 
 @pytest.mark.parametrize("trained_on", ["a later epoch", "nothing"])
-def test_a_best_checkpoint_that_the_last_one_does_not_know_is_not_trusted(aetrain, kill_at, trained_on):
+def test_a_best_checkpoint_that_the_last_one_does_not_know_is_not_trusted(aetrain, done, kill_at, trained_on):
     """As a run of 0.1 that was killed left it: best.pt after last.pt. Or killed between the two."""
-    line = [*SMALL, "trainer.max_steps=null", "trainer.epochs=4"]
-    assert aetrain(*line, "hydra.run.dir=reference")[0] == 0
+    line = [*SMALL, "net.hidden=[32]", "trainer.max_steps=null", "trainer.epochs=4"]
+    done(*line, to="reference")
     kill_at(13)
     with pytest.raises(Killed):
         aetrain(*line, "hydra.run.dir=run")
@@ -245,7 +247,7 @@ def test_a_best_checkpoint_that_the_last_one_does_not_know_is_not_trusted(aetrai
 
 
 def test_weights_that_are_gone_are_not_called_the_best(aetrain, kill_at):
-    line = [*SMALL, "trainer.max_steps=null", "trainer.epochs=4", "trainer.test=best"]
+    line = [*SMALL, "net.hidden=[32]", "trainer.max_steps=null", "trainer.epochs=4", "trainer.test=best"]
     kill_at(15)
     with pytest.raises(Killed):
         aetrain(*line, "trainer.checkpoint_minutes=1e-9", "hydra.run.dir=run")
@@ -258,9 +260,9 @@ def test_weights_that_are_gone_are_not_called_the_best(aetrain, kill_at):
 
 
 @pytest.mark.parametrize("early", [False, True])
-def test_a_done_run_without_its_last_checkpoint_stays_done(aetrain, early):
+def test_a_done_run_without_its_last_checkpoint_stays_done(aetrain, done, early):
     line = [*LINE, *(["trainer.patience=1", "trainer.min_delta=1000"] if early else [])]
-    assert aetrain(*line, "hydra.run.dir=run")[0] == 0
+    done(*line)
     run = aetrain.folder / "run"
     (run / "checkpoints" / "last.pt").unlink()
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != "aetrain.log"}
@@ -272,10 +274,10 @@ def test_a_done_run_without_its_last_checkpoint_stays_done(aetrain, early):
     assert {p: p.read_bytes() for p in before} == before
 
 
-def test_more_epochs_equal_a_longer_run(aetrain):
-    line = [*SMALL, "trainer.max_steps=null"]
-    assert aetrain(*line, "trainer.epochs=3", "hydra.run.dir=reference")[0] == 0
-    assert aetrain(*line, "trainer.epochs=1", "hydra.run.dir=run")[0] == 0
+def test_more_epochs_equal_a_longer_run(aetrain, done):
+    line = [*SMALL, "net.hidden=[32]", "trainer.max_steps=null"]
+    done(*line, "trainer.epochs=3", to="reference")
+    done(*line, "trainer.epochs=1")
     code, out, _ = aetrain("resume=run", "trainer.epochs=3")
     assert code == 0 and "warning" not in out
     run, reference = aetrain.folder / "run", aetrain.folder / "reference"
@@ -284,15 +286,15 @@ def test_more_epochs_equal_a_longer_run(aetrain):
     assert yaml.safe_load((run / "config.yaml").read_text()) == yaml.safe_load((reference / "config.yaml").read_text())
 
 
-def test_more_epochs_under_a_schedule_say_what_differs(aetrain):
-    line = [*SMALL, "trainer.max_steps=null", "optimizer.schedule.kind=cosine"]
-    assert aetrain(*line, "trainer.epochs=1", "hydra.run.dir=run")[0] == 0
+def test_more_epochs_under_a_schedule_say_what_differs(aetrain, done):
+    line = [*SMALL, "net.hidden=[32]", "trainer.max_steps=null", "optimizer.schedule.kind=cosine"]
+    done(*line, "trainer.epochs=1")
     code, out, _ = aetrain("resume=run", "trainer.epochs=2")
     assert code == 0 and "the result differs from that of a run of this length" in out.replace("\n", " ")
 
 
-def test_a_finished_run_is_left_alone_and_said_so(aetrain):
-    assert aetrain(*LINE, "hydra.run.dir=run")[0] == 0
+def test_a_finished_run_is_left_alone_and_said_so(aetrain, done):
+    done(*LINE)
     files = ("metrics.jsonl", "result.json", "checkpoints/last.pt", "config.yaml")
     before = {name: (aetrain.folder / "run" / name).read_bytes() for name in files}
     code, out, _ = aetrain("resume=run")
@@ -300,8 +302,8 @@ def test_a_finished_run_is_left_alone_and_said_so(aetrain):
     assert {name: (aetrain.folder / "run" / name).read_bytes() for name in files} == before
 
 
-def test_a_run_killed_in_its_test_gets_its_result(aetrain, monkeypatch):
-    assert aetrain(*LINE, "hydra.run.dir=reference")[0] == 0
+def test_a_run_killed_in_its_test_gets_its_result(aetrain, done, monkeypatch):
+    done(*LINE, to="reference")
 
     def die(self):
         raise Killed
@@ -331,8 +333,8 @@ def test_a_run_killed_in_its_test_gets_its_result(aetrain, monkeypatch):
         ("trainer.epcohs=3", "epochs"),
     ],
 )
-def test_an_override_that_would_make_it_another_run_is_refused(aetrain, override, says):
-    assert aetrain(*LINE, "hydra.run.dir=run")[0] == 0
+def test_an_override_that_would_make_it_another_run_is_refused(aetrain, done, override, says):
+    done(*LINE)
     before = {p: p.read_bytes() for p in (aetrain.folder / "run").rglob("*") if p.is_file()}
     code, _, err = aetrain("resume=run", override)
     assert code == 2 and err.count("\n") == 1 and says in err
@@ -344,8 +346,8 @@ def test_an_override_that_would_make_it_another_run_is_refused(aetrain, override
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
-def test_a_signal_ends_the_run_with_a_checkpoint(aetrain, monkeypatch, number, code):
-    assert aetrain(*LINE, "hydra.run.dir=reference")[0] == 0
+def test_a_signal_ends_the_run_with_a_checkpoint(aetrain, done, monkeypatch, number, code):
+    done(*LINE, to="reference")
     log_interval = loop.Training.log_interval
 
     def signalled(self):
@@ -391,10 +393,10 @@ def test_a_second_ctrl_c_stops_at_once():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_folder_in_which_a_process_writes_is_not_resumed(aetrain):
+def test_a_folder_in_which_a_process_writes_is_not_resumed(aetrain, done):
     import fcntl
 
-    assert aetrain(*LINE, "hydra.run.dir=run")[0] == 0
+    done(*LINE)
     with open(aetrain.folder / "run" / ".lock", "a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         code, _, err = aetrain("resume=run", "trainer.epochs=9", "trainer.max_steps=20")
@@ -403,8 +405,8 @@ def test_a_folder_in_which_a_process_writes_is_not_resumed(aetrain):
 
 
 @pytest.mark.parametrize("spelling", ["hydra.run.dir=run", "++hydra.run.dir=run", "hydra.run.dir='run'"])
-def test_a_second_run_in_a_used_folder_is_refused(aetrain, spelling):
-    assert aetrain(*LINE, "hydra.run.dir=run")[0] == 0
+def test_a_second_run_in_a_used_folder_is_refused(aetrain, done, spelling):
+    done(*LINE)
     run = aetrain.folder / "run"
     before = {
         p: p.read_bytes() for p in run.rglob("*.*") if p.is_file() and p.suffix in (".pt", ".json", ".jsonl", ".png")
@@ -424,10 +426,10 @@ def test_a_folder_that_is_no_runs_keeps_its_files(aetrain):
     assert all(path.read_bytes() == b"precious" for path in mine)
 
 
-def test_another_thread_count_is_said(aetrain):
+def test_another_thread_count_is_said(aetrain, done):
     threads = torch.get_num_threads()
     try:
-        assert aetrain(*LINE, "device.threads=1", "trainer.epochs=1", "hydra.run.dir=run")[0] == 0
+        done(*LINE, "device.threads=1", "trainer.epochs=1")
         code, out, _ = aetrain("resume=run", "device.threads=2", "trainer.epochs=2")
     finally:
         torch.set_num_threads(threads)

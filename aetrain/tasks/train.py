@@ -26,6 +26,7 @@ from aetrain.data.split import Splits
 from aetrain.errors import AetrainError, Interrupted, RunFailed, UserError
 from aetrain.evaluation import collapse
 from aetrain.evaluation.terms import evaluate
+from aetrain.pictures.curves import curves
 from aetrain.run import Run
 from aetrain.training import checkpoint
 from aetrain.training.loading import start_from
@@ -129,8 +130,6 @@ def conclude(training: Training) -> dict[str, float]:
         if tuple(value.shape) in (tuple(shape), pairs)
     }
     if len(rows := training.run.epochs()) > 1:  # one point is no curve
-        from aetrain.pictures.curves import curves  # here, because matplotlib takes half a second to import
-
         training.run.picture("curves.png", curves(rows))
     skipped = {"skipped_steps": training.skipped_steps()} if config.trainer.on_nonfinite == "skip" else {}
     with training.requests.deferred():

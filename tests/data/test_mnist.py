@@ -19,18 +19,25 @@ def read(root):
     return mnist.load(MNIST(name="mnist", root=str(root)))
 
 
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory):
+    root = tmp_path_factory.mktemp("mnist")
+    read(root)
+    return root
+
+
 @pytest.fixture
-def root(tmp_path):
-    read(tmp_path)
-    return tmp_path
+def root(unpacked, tmp_path):
+    """A copy, to write into."""
+    return shutil.copytree(unpacked, tmp_path / "root")
 
 
 def raw(root):
     return root / "MNIST" / "raw"
 
 
-def test_it_is_the_published_mnist(root):
-    parts = read(root)
+def test_it_is_the_published_mnist(unpacked):
+    parts = read(unpacked)
     train, train_labels, test = parts["train"].images, parts["train"].labels, parts["test"].images
     assert train.shape == (60_000, 1, 28, 28) and test.shape == (10_000, 1, 28, 28) and train.dtype == torch.uint8
     assert train_labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -39,11 +46,11 @@ def test_it_is_the_published_mnist(root):
     assert (train / 255).std().item() == pytest.approx(0.3081, abs=5e-5)
 
 
-def test_torchvision_reads_the_same_folder(root):
+def test_torchvision_reads_the_same_folder(unpacked):
     from torchvision.datasets import MNIST
 
-    theirs = MNIST(str(root), train=False, download=False)
-    images, labels = read(root)["test"].images, read(root)["test"].labels
+    theirs = MNIST(str(unpacked), train=False, download=False)
+    images, labels = (test := read(unpacked)["test"]).images, test.labels
     assert torch.equal(theirs.data, images[:, 0]) and torch.equal(theirs.targets, labels)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 from aetrain.models.vae import correlation
 from aetrain.pictures.bars import bars
-from aetrain.pictures.curves import curves
+from aetrain.pictures.curves import COLOURS, HEIGHT, LEFT, RIGHT, WIDTH, curves, padded, ticks
 from aetrain.pictures.filters import filters
 from aetrain.pictures.grids import GAP, grid, labelled, whole_rows
 from aetrain.pictures.traversals import traversals
@@ -98,7 +99,41 @@ def test_curves_are_drawn_for_every_term():
     rows = [{"epoch": 1.0, "step": 5.0, "train/loss": 3.0, "val/loss": 4.0, "val/kl": 1.0},
             {"epoch": 2.0, "step": 9.0, "train/loss": 2.0, "val/kl": 1.5}]  # fmt: skip
     with Image.open(io.BytesIO(curves(rows))) as image:
-        assert image.width == pytest.approx(2 * 3.4 * 120, abs=2)
+        shown = np.array(image.convert("RGB"))
+    plots = [shown[:, WIDTH * i + LEFT + 2 : WIDTH * (i + 1)] for i in range(2)]
+    assert shown.shape == (HEIGHT, 2 * WIDTH, 3)
+    assert [has_colour(plot, COLOURS["train"]) for plot in plots] == [True, False]  # kl is of validation alone
+    assert [has_colour(plot, COLOURS["val"]) for plot in plots] == [True, True]
+
+
+def has_colour(image, colour):
+    return bool((image == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(2).any())
+
+
+def test_a_curve_falls_where_its_term_does():
+    rows = [{"epoch": epoch, "train/loss": value} for epoch, value in ((1.0, 9.0), (2.0, math.nan), (3.0, 5.0))]
+    with Image.open(io.BytesIO(curves(rows))) as image:
+        shown = np.array(image.convert("RGB"))
+    grey = [int(COLOURS["train"][i : i + 2], 16) for i in (1, 3, 5)]
+    heights, across = np.nonzero((shown == grey).all(2)[:, LEFT : WIDTH - RIGHT - 60])  # left of the legend
+    assert np.corrcoef(heights, across)[0, 1] > 0.98
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "written"),
+    [
+        (0.9, 3.1, ["1", "2", "3"]),
+        (0.95, 12.55, ["2", "4", "6", "8", "10", "12"]),
+        (12.000021, 12.00011, ["12.00004", "12.00006", "12.00008", "12.00010"]),
+        (-4e6, 3e7, ["0", "1e+07", "2e+07", "3e+07"]),
+    ],
+)
+def test_ticks_are_round_and_told_apart(low, high, written):
+    assert [text for _, text in ticks(low, high, least=1 if high in (3.1, 12.55) else 0)] == written
+
+
+def test_a_term_that_stays_has_room_around_it():
+    assert padded(20.0, 20.0) == (19.0, 21.0) and padded(0.0, 0.0) == (-1.0, 1.0) and padded(0.0, 1.0) == (-0.05, 1.05)
 
 
 def test_a_plane_of_codes_is_drawn_at_the_end(small_run):

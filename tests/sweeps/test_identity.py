@@ -11,7 +11,8 @@ from tests.conftest import SMALL, longer
 from tests.sweeps.test_launcher import members
 from tests.test_resume import result
 
-LINE = ["-m", *SMALL, "net.hidden=[16]", "hydra.launcher.mode=sequential", "hydra.sweep.dir=sweep"]
+LINE = ["-m", *SMALL, "net.hidden=[16]", "hydra.launcher.mode=sequential"]
+SWEEP = [*LINE, "hydra.sweep.dir=sweep"]
 
 
 def swept(folder, key):
@@ -29,15 +30,15 @@ def begin_again(members):
 def test_the_file_says_what_the_sweep_is_before_the_first_starts(aetrain, monkeypatch):
     seen = []
     monkeypatch.setattr("aetrain.jobs.run_member", lambda member, sweep: seen.append(store.read(sweep)))
-    assert aetrain(*LINE, "model=beta_vae", "model.beta=1,2")[0] == 0
+    assert aetrain(*SWEEP, "model=beta_vae", "model.beta=1,2")[0] == 0
     assert len(seen) == 2 and seen[0] == seen[1]
     assert [member.config.model.beta for member in seen[0].members] == [1.0, 2.0]
     assert [member.folder.partition(",")[0] for member in seen[0].members] == ["0_model.beta=1", "1_model.beta=2"]
 
 
-def test_a_number_is_one_member_however_it_is_typed(aetrain):
-    assert aetrain(*LINE, "model=beta_vae", "model.beta=1,2")[0] == 0
-    code, out, err = aetrain(*LINE, "model=beta_vae", "model.beta=1.0,2e0,4")
+def test_a_number_is_one_member_however_it_is_typed(aetrain, done):
+    done(*LINE, "model=beta_vae", "model.beta=1,2", to="sweep")
+    code, out, err = aetrain(*SWEEP, "model=beta_vae", "model.beta=1.0,2e0,4")
     assert code == 0, err
     assert out.count("nothing to do") == 2
     assert swept(aetrain.folder / "sweep", "model.beta") == [1.0, 2.0, 4.0]
@@ -45,12 +46,12 @@ def test_a_number_is_one_member_however_it_is_typed(aetrain):
 
 @pytest.mark.longer
 def test_a_value_that_is_typed_twice_runs_once(aetrain):
-    assert aetrain(*LINE, "model=beta_vae", "model.beta=1,1.0,2")[0] == 0
+    assert aetrain(*SWEEP, "model=beta_vae", "model.beta=1,1.0,2")[0] == 0
     assert swept(aetrain.folder / "sweep", "model.beta") == [1.0, 2.0]
 
 
 def test_null_is_a_value(aetrain):
-    assert aetrain(*LINE, "trainer.clip_norm=null,0.001")[0] == 0
+    assert aetrain(*SWEEP, "trainer.clip_norm=null,0.001")[0] == 0
     report = json.loads((aetrain.folder / "sweep" / "report.json").read_text())
     assert report["swept"] == {"trainer.clip_norm": [None, 0.001]}
 
@@ -83,7 +84,7 @@ def test_the_same_members_are_resumed(aetrain, monkeypatch, words):
         "# @package _global_\ndefaults: [{override /model: beta_vae}]\nmodel: {latent_dim: 3}\n"
     )
     flags = [word for word in words if word.startswith("-") or word in ("mine", "bar")]
-    code, _, err = aetrain(*flags, *LINE, *(word for word in words if word not in flags))
+    code, _, err = aetrain(*flags, *SWEEP, *(word for word in words if word not in flags))
     assert code == 0, err
     sweep = aetrain.folder / "sweep"
     before = [(member.folder, store.identity(member.config)) for member in store.read(sweep).members]
@@ -103,7 +104,7 @@ def test_the_same_members_are_resumed(aetrain, monkeypatch, words):
 
 
 def test_all_are_checked_before_the_first_starts(aetrain):
-    code, _, err = aetrain(*LINE, "hydra.sweeper.max_batch_size=1", "seed=0,-1")
+    code, _, err = aetrain(*SWEEP, "hydra.sweeper.max_batch_size=1", "seed=0,-1")
     assert code == 2 and "seed=-1" in err and not (aetrain.folder / "sweep").exists()
 
 
@@ -111,14 +112,14 @@ def test_another_tools_folder_keeps_the_sweep_from_starting(aetrain):
     theirs = aetrain.folder / "sweep" / "1_x" / "config.yaml"
     theirs.parent.mkdir(parents=True)
     theirs.write_text("theirs")
-    code, _, err = aetrain(*LINE, "seed=0,1", "hydra.sweep.subdir=${hydra.job.num}_x")
+    code, _, err = aetrain(*SWEEP, "seed=0,1", "hydra.sweep.subdir=${hydra.job.num}_x")
     assert code == 2 and "not a run's" in err
     assert theirs.read_text() == "theirs" and not (aetrain.folder / "sweep" / "0_x").exists()
 
 
 @pytest.mark.parametrize("subdir", ["same", "../out", "/tmp/out", "n" * 256])
 def test_a_subdir_that_is_no_place_of_a_members_own_is_refused(aetrain, subdir):
-    code, _, err = aetrain(*LINE, "seed=0,1", f"hydra.sweep.subdir={subdir}")
+    code, _, err = aetrain(*SWEEP, "seed=0,1", f"hydra.sweep.subdir={subdir}")
     assert code == 2 and err.count("\n") == 1 and "hydra.sweep.subdir" in err
     assert not (aetrain.folder / "sweep").exists()
 
@@ -132,15 +133,9 @@ def test_swept_keys_come_first_in_a_members_name():
 # --- someone else's sweep.json
 
 
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory):
-    from aetrain.cli import main
-
-    folder = tmp_path_factory.mktemp("pristine")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert main([*LINE, "seed=0,1"]) == 0
-    return folder / "sweep"
+@pytest.fixture
+def theirs(done):
+    return done(*LINE, "seed=0,1", to="sweep")
 
 
 def harm(content, path, value):
@@ -175,13 +170,11 @@ MEMBER = ("members", 0)
         (("members", 1, "folder"), "0_x"),
     ],
 )
-def test_a_sweep_file_of_another_kind_is_refused_untouched(aetrain, pristine, path, value):
-    sweep = aetrain.folder / "sweep"
-    shutil.copytree(pristine, sweep)
-    content = json.loads((sweep / "sweep.json").read_text())
+def test_a_sweep_file_of_another_kind_is_refused_untouched(aetrain, theirs, path, value):
+    content = json.loads((theirs / "sweep.json").read_text())
     content["members"][0]["folder"] = "0_x"
     harm(content, path, value)
-    (sweep / "sweep.json").write_text(json.dumps(content))
+    (theirs / "sweep.json").write_text(json.dumps(content))
     before = {p: p.read_bytes() for p in aetrain.folder.rglob("*") if p.is_file()}
     code, _, err = aetrain("resume=sweep")
     assert code == 2 and err.count("\n") == 1, err
@@ -196,33 +189,28 @@ LAUNCHERS = {
 }
 
 
-def test_how_it_was_launched_is_taken_over_only_where_that_is_harmless(aetrain, pristine):
+def test_how_it_was_launched_is_taken_over_only_where_that_is_harmless(aetrain, theirs):
     """Members of a sweep on a cluster begin with shell commands of the user's: nobody else's are run."""
     from aetrain.resume import arguments
 
-    sweep = aetrain.folder / "sweep"
-    shutil.copytree(pristine, sweep)
-    content = json.loads((sweep / "sweep.json").read_text())
+    content = json.loads((theirs / "sweep.json").read_text())
     for launcher, taken in LAUNCHERS.items():
         content["launch"] = {"launcher": launcher, "setup": ["reboot"], "_target_": "os.system", "mode": "stack",
                              "workers": "2; reboot", "n_jobs": 2}  # fmt: skip
-        (sweep / "sweep.json").write_text(json.dumps(content))
+        (theirs / "sweep.json").write_text(json.dumps(content))
         assert arguments(["resume=sweep"]).launch == ["hydra.sweep.dir='sweep'", *taken]
 
 
-def test_multirun_yaml_is_not_read(aetrain, pristine):
-    sweep = aetrain.folder / "sweep"
-    shutil.copytree(pristine, sweep)
-    (sweep / "multirun.yaml").write_text("!!python/object/apply:os.mkdir [evil]")
+def test_multirun_yaml_is_not_read(aetrain, theirs):
+    (theirs / "multirun.yaml").write_text("!!python/object/apply:os.mkdir [evil]")
     code, out, err = aetrain("resume=sweep")
     assert code == 0, err
     assert out.count("nothing to do") == 2 and not (aetrain.folder / "evil").exists()
 
 
-def test_a_member_that_is_a_link_is_refused(aetrain, pristine):
-    sweep, elsewhere = aetrain.folder / "sweep", aetrain.folder / "elsewhere"
-    shutil.copytree(pristine, sweep)
-    first = members(sweep)[0]
+def test_a_member_that_is_a_link_is_refused(aetrain, theirs):
+    elsewhere = aetrain.folder / "elsewhere"
+    first = members(theirs)[0]
     first.rename(elsewhere)
     first.symlink_to(elsewhere)
     (elsewhere / "result.json").unlink()

@@ -16,7 +16,8 @@ from tests.test_resume import assert_identical, result
 
 LINE = ["-m", "model=beta_vae", "model.beta=1,4", "net.hidden=[32]", *SMALL]
 LONG = ["-m", "model=beta_vae", "model.beta=1,4", "net.hidden=[32]", "data.limit=300", "trainer.batch_size=50",
-        "trainer.log_every=2", "trainer.max_steps=60", "trainer.epochs=10", "trainer.checkpoint_minutes=1e-9",
+        "trainer.log_every=2", "trainer.max_steps=60", "trainer.epochs=10", "trainer.grid_epochs=10",
+        "trainer.checkpoint_minutes=1e-9",
         "device=cpu", "device.threads=1"]  # fmt: skip
 
 

@@ -12,11 +12,9 @@ SEQUENTIAL = "hydra.launcher.mode=sequential"
 LINE = ["-m", "model=beta_vae", "model.beta=1,4", "net.hidden=[32]", SEQUENTIAL, *SMALL]
 
 
-def test_members_are_runs_named_by_their_overrides(aetrain):
+def test_members_are_runs_named_by_their_overrides(aetrain, done):
     """Each equals the same command alone, and can be resumed alone."""
-    code, _, err = aetrain(*LINE, "hydra.sweep.dir=sweep")
-    assert code == 0, err
-    found = members(aetrain.folder / "sweep")
+    found = members(done(*LINE, to="sweep"))
     assert [p.name.split(",")[0] for p in found] == ["0_model.beta=1", "1_model.beta=4"]
     assert [yaml.safe_load((p / "config.yaml").read_text())["model"]["beta"] for p in found] == [1, 4]
     assert len({result(p)["config_hash"] for p in found}) == 2
@@ -29,7 +27,7 @@ def test_members_are_runs_named_by_their_overrides(aetrain):
 
 def test_a_failed_member_does_not_touch_the_others_and_is_told_at_the_end(aetrain):
     line = ["-m", "model=ae", "model.output=identity", "optimizer=sgd", "optimizer.lr=1e-4,1e6,1e-3",
-            SEQUENTIAL, *SMALL, "trainer.max_steps=30", "trainer.epochs=9"]  # fmt: skip
+            SEQUENTIAL, *SMALL, "trainer.max_steps=30", "trainer.epochs=9", "trainer.grid_epochs=9"]  # fmt: skip
     code, _, err = aetrain(*line, "hydra.sweep.dir=sweep")
     assert code == 1 and err.count("\n") == 1
     assert "1 of 3 runs failed" in err and "optimizer.lr=1000000.0" in err and "not finite at step" in err
@@ -44,10 +42,10 @@ def test_a_failed_member_does_not_touch_the_others_and_is_told_at_the_end(aetrai
 @pytest.mark.parametrize(
     "command", [["resume=sweep"], [*LINE, "hydra.sweep.dir=sweep"]], ids=["resume", "same command"]
 )
-def test_an_interrupted_sweep_goes_on(aetrain, kill_at, command):  # noqa: F811
+def test_an_interrupted_sweep_goes_on(aetrain, done, kill_at, command):  # noqa: F811
     line = [*LINE, "trainer.checkpoint_minutes=1e-9"]
-    assert aetrain(*line, "hydra.sweep.dir=reference")[0] == 0
-    assert aetrain(*line[:2], "model.beta=1", *line[3:], "hydra.sweep.dir=sweep")[0] == 0  # the first member is done
+    done(*line, to="reference")
+    done(*line[:2], "model.beta=1", *line[3:], to="sweep")  # the first member is done
     first = members(aetrain.folder / "sweep")[0]
     untouched = (first / "checkpoints" / "last.pt").stat().st_mtime_ns
     kill_at(4)
@@ -64,9 +62,8 @@ def test_an_interrupted_sweep_goes_on(aetrain, kill_at, command):  # noqa: F811
         assert_identical(one, other)
 
 
-def test_added_values_run_and_the_others_stay(aetrain):
-    line = [word.replace("1,4", "4,16") for word in LINE]
-    assert aetrain(*line, "hydra.sweep.dir=sweep")[0] == 0
+def test_added_values_run_and_the_others_stay(aetrain, done):
+    done(*[word.replace("1,4", "4,16") for word in LINE], to="sweep")
     before = {p.name: (p / "result.json").stat().st_mtime_ns for p in members(aetrain.folder / "sweep")}
     line = [word.replace("1,4", "1,4,16,64") for word in LINE]
     code, out, err = aetrain(*line, "hydra.sweep.dir=sweep")
@@ -80,8 +77,8 @@ def test_added_values_run_and_the_others_stay(aetrain):
 
 
 @pytest.mark.longer
-def test_a_resumed_sweep_goes_on_with_what_earlier_commands_began(aetrain):
-    assert aetrain(*LINE, "hydra.sweep.dir=sweep")[0] == 0
+def test_a_resumed_sweep_goes_on_with_what_earlier_commands_began(aetrain, done):
+    done(*LINE, to="sweep")
     (members(aetrain.folder / "sweep")[0] / "result.json").unlink()  # as if it had been killed in its last moment
     assert aetrain(*[word.replace("1,4", "16") for word in LINE], "hydra.sweep.dir=sweep")[0] == 0
     code, out, err = aetrain("resume=sweep")

@@ -1,6 +1,7 @@
 """The compiled and the graphed step against the plain one, and what a run must not do: import what it does not need,
 or wait for the device."""
 
+import functools
 import json
 import subprocess
 
@@ -74,9 +75,17 @@ COMPILED = [
 ]
 
 
+@pytest.fixture(params=["traced", longer("compiled")])
+def as_far_as(request, monkeypatch):
+    """`traced`: all of compiling but the C++, whose compiler works for half a minute the first time on a machine."""
+    if request.param == "traced":
+        trace = functools.partial(torch.compile, dynamic=False, fullgraph=True, backend="aot_eager")
+        monkeypatch.setattr("aetrain.training.compiled._compiled", trace)
+
+
 @pytest.mark.filterwarnings("ignore")  # of torch's compiler, about itself
 @pytest.mark.parametrize("overrides", [COMPILED[0], *map(longer, COMPILED[1:])], ids=str)
-def test_compiled_equals_eager_in_float64(overrides, float64):
+def test_compiled_equals_eager_in_float64(as_far_as, overrides, float64):
     compiled, plain = (train(kind, *overrides, steps=3) for kind in ("compiled", "eager"))
     torch.testing.assert_close(compiled[1], plain[1], rtol=1e-12, atol=0)
     for a, b in zip(compiled[0], plain[0], strict=True):

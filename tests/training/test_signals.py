@@ -14,7 +14,7 @@ from aetrain.tasks import linear
 from aetrain.training import fine_tuning, loop, stacking
 from tests.conftest import SMALL, longer
 from tests.sweeps.test_launcher import members
-from tests.test_resume import LINE, assert_identical, metrics, result, same
+from tests.test_resume import LINE, STEPS, assert_identical, metrics, result, same
 
 
 @pytest.fixture
@@ -82,10 +82,10 @@ def some_of(names):
 
 
 @pytest.mark.parametrize("phase", some_of(PHASES))
-def test_a_signal_in_a_phase_of_training(aetrain, signalled, phase):
+def test_a_signal_in_a_phase_of_training(aetrain, done, signalled, phase):
     owner, name, n, counted, overrides, step = PHASES[phase]
-    line = [*LINE, "data.val_size=100", *overrides]
-    assert aetrain(*line, "hydra.run.dir=reference")[0] == 0
+    line = [*(STEPS if "net=conv" in overrides else LINE), "data.val_size=100", *overrides]
+    done(*line, to="reference")
     with_signal = signalled(owner, name, n, counted)
     code, _, err = aetrain(*line, "hydra.run.dir=run")
     with_signal.undo()
@@ -98,10 +98,10 @@ def test_a_signal_in_a_phase_of_training(aetrain, signalled, phase):
     assert_identical(run, reference)
 
 
-def test_two_signals_in_one_run(aetrain, signalled):
+def test_two_signals_in_one_run(aetrain, done, signalled):
     """The second in the repetition of what the first has interrupted."""
     line = [*LINE, "data.val_size=100", *SCHEDULED]
-    assert aetrain(*line, "hydra.run.dir=reference")[0] == 0
+    done(*line, to="reference")
     for n, command in ((3, [*line, "hydra.run.dir=run"]), (1, ["resume=run"])):
         with_signal = signalled(loop, "evaluate", n, of("val"))
         assert aetrain(*command)[0] == 143
@@ -110,10 +110,11 @@ def test_two_signals_in_one_run(aetrain, signalled):
     assert_identical(aetrain.folder / "run", aetrain.folder / "reference")
 
 
-def test_a_signal_in_a_slow_step_does_not_wait_for_its_end(aetrain, signalled, monkeypatch):
+def test_a_signal_in_a_slow_step_does_not_wait_for_its_end(aetrain, done, signalled, monkeypatch):
     monkeypatch.setattr(loop, "SLOW", 0.0)  # all steps are
-    line = [*LINE, "model=sparse", "model.rho_hat=ema", "trainer.clip_norm=1"]  # a buffer changes in the forward pass
-    assert aetrain(*line, "hydra.run.dir=reference")[0] == 0
+    # A buffer changes in the forward pass.
+    line = [*STEPS, "model=sparse", "model.latent_dim=16", "model.rho_hat=ema", "trainer.clip_norm=1"]
+    done(*line, to="reference")
     with_signal = signalled(autoencoder.Autoencoder, "compare", 5, training)
     assert aetrain(*line, "hydra.run.dir=run")[0] == 143
     with_signal.undo()
@@ -177,8 +178,8 @@ OF_A_STACK = {
 
 
 @pytest.mark.parametrize("phase", some_of(OF_A_STACK))
-def test_a_signal_in_a_phase_of_a_stack(aetrain, signalled, phase):
-    assert aetrain(*STACK, "hydra.sweep.dir=reference")[0] == 0
+def test_a_signal_in_a_phase_of_a_stack(aetrain, done, signalled, phase):
+    done(*STACK, to="reference")
     with_signal = signalled(*OF_A_STACK[phase])
     code, _, err = aetrain(*STACK, "hydra.sweep.dir=sweep")
     with_signal.undo()
