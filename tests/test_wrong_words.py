@@ -236,7 +236,7 @@ def test_what_is_suggested_is_accepted(which):
     suggested = []
     for line, told in LINES.items():
         _, found, rest = told.rpartition("did you mean ")
-        if found and not re.search(r"…|aetrain|resume=|^-|=\w+,", rest):
+        if found and not re.search(r"…|aetrain|(resume|init|run)=|^-|=\w+,|^n=", rest):
             chosen = [
                 word for word in shlex.split(line) if re.fullmatch(r"(model|experiment)=(ae|beta_vae|capacity)", word)
             ]
