@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from aetrain.config.typos import flag_meant
 from aetrain.config.words import closest
@@ -149,6 +150,9 @@ def _unknown(word: str, flag: str, value: str, sign: str, words: list[str], over
         return f"{word}: {flag} takes no value; did you mean {flag}?"
     if not sign and words and (re.match(r"-?[\d.]", words[0]) or not re.search(r"^-|=", words[0])):
         value, word = words[0], f"{word} {words[0]}"
+    if flag in ("--config", "--config-file", "--conf", "--yaml"):
+        file = Path(value or "mine.yaml")
+        return f"{word}: there is no such flag; did you mean --config-dir {file.parent} --config-name {file.stem}?"
     if meant := flag_meant(flag.lstrip("-"), value, [*overrides, *words, *(["-m"] if multirun else [])]):
         return f"{word}: there is no such flag; did you mean {meant}?"
     near = closest(flag, [*SWITCHES, *VALUED])

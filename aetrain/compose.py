@@ -34,7 +34,7 @@ from aetrain.config.tree import typed
 from aetrain.device import check_device
 from aetrain.errors import UserError
 from aetrain.hydra_parts import Callbacks, Hydra, create_config_search_path
-from aetrain.latest import initial
+from aetrain.initial import initial
 
 
 def _by(key: Any, table: DictConfig) -> Any:

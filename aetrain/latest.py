@@ -27,14 +27,6 @@ def named(key: str, word: str, sweeps: bool = False) -> Path:
     return max(found, key=lambda path: path.name)
 
 
-def initial(word: str) -> Path:
-    """The run or checkpoint that `init=word` names, absolute. Raises a UserError."""
-    path = named("init", word).absolute()
-    if not (path.is_file() or (path / "checkpoints").is_dir()):
-        raise UserError(f"init={word}: no trained model is there; give a run's folder or a checkpoint in it")
-    return path
-
-
 def path_of(key: str, word: str) -> Path:
     """The path of `key=word`, without quotes, ~ being the home folder. Raises a UserError."""
     try:

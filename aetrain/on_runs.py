@@ -20,7 +20,7 @@ from aetrain.config.fields import names
 from aetrain.config.schema import Config
 from aetrain.config.schema.data import Data
 from aetrain.config.schema.task.base import OnImages, OnRun
-from aetrain.config.synonyms import SYNONYMS
+from aetrain.config.synonyms import ON_RUN, SYNONYMS
 from aetrain.config.tables import ON_RUNS, TASKS
 from aetrain.config.typos import leaves
 from aetrain.config.words import closest
@@ -93,7 +93,7 @@ def _request(words: Sequence[str], config_dir: str | None, config_name: str | No
     _check(name, words)
     paths = {key: [w.partition("=")[2] for w in words if w.startswith(f"{key}=")] for key in PATHS}
     if not paths["run"] or not paths["run"][-1]:
-        raise UserError(f"aetrain {name}: of which run? Give run=outputs/<model>/<time>, or the folder of a sweep")
+        raise UserError(f"aetrain {name}: of which run? Give run=latest, or a folder, as in run=outputs/<model>/<time>")
     rest = prefixed([word for word in words if word.partition("=")[0] not in PATHS])
     check_words(rest)
     other = any(key == "data" for key in given_keys(rest))
@@ -125,6 +125,9 @@ def _check(name: str, words: Sequence[str]) -> None:
     for word in words:
         key = word.lstrip("+~").partition("=")[0]
         group = key.partition(".")[0]
+        value = word.partition("=")[2]
+        if key == "model" and (re.match(r"[~.]|latest\b", value) or "/" in value or value.endswith(".pt")):
+            raise UserError(f"{word}: did you mean run={value}?")
         if group in ("model", "net", "optimizer", "trainer", "experiment"):
             raise UserError(f"{word}: the model comes from run=…, as it was trained; leave it out")
         if key == "resume":
@@ -132,7 +135,11 @@ def _check(name: str, words: Sequence[str]) -> None:
         if key == "hydra.searchpath":
             continue
         if "=" not in word:
-            raise UserError(f"{word}: write which word it belongs to, as in run={word}" if "/" in word else _bare(word))
+            raise UserError(
+                f"{word}: write which word it belongs to, as in run={word}"
+                if "/" in word or word == "latest"
+                else _bare(word)
+            )
         if group == "hydra":
             raise UserError(f"{word}: a task on a trained model takes out=…, for its folder, and none of Hydra's keys")
         if group in ("data", "seed") and not issubclass(ON_RUNS[name], OnImages):
@@ -151,6 +158,8 @@ def _unknown(name: str, word: str, own: Sequence[str]) -> str:
     told = f"unknown key '{key}'"
     if key in TASKS:
         return f"{word}: a task is the first word; did you mean aetrain {key}?"
+    if (near := ON_RUN.get(key)) in (*own, *OWN):
+        return f"{told}: did you mean {near}={value or '…'}?"
     meant = SYNONYMS.get(key, key)
     near = "out" if meant == "hydra.run.dir" else closest(key, [*own, *OWN]) or closest(meant.rpartition(".")[2], own)
     if not near and re.match(r"(data|device)\b", meant):

@@ -48,6 +48,8 @@ def arguments(overrides: Sequence[str]) -> Resumed | None:
     folders = [o.partition("=")[2] for o in overrides if o.startswith("resume=")]
     if not folders:
         return None
+    if not folders[-1]:
+        raise UserError("resume=: give the folder of a run or of a sweep, or resume=latest")
     folder, further = named("resume", folders[-1]), [o for o in overrides if not o.startswith("resume=")]
     if folder.suffix == ".pt" or folder.name == "checkpoints":
         run = folder.parent if folder.name == "checkpoints" else folder.parent.parent

@@ -67,7 +67,30 @@ LINES = {
     "hydra.run.dirr=x": "unknown key 'hydra.run.dirr': did you mean hydra.run.dir=x?",
     "hydra.launcher.worker=3": "unknown key 'hydra.launcher.worker': did you mean hydra.launcher.workers=3?",
     "nonsense=1": f"unknown key 'nonsense': {NO_KEY}",
+    "dropout=0.2": f"unknown key 'dropout': {NO_KEY}",
+    "gpus=2": "unknown key 'gpus': did you mean device=cuda?",
+    "net.layers=400": "unknown key 'net.layers': did you mean net.hidden=[400]?",
+    "data.dir=photos": "unknown key 'data.dir': did you mean data=folder data.path=photos or data=array "
+                       "data.path=photos or data=parquet data.path=photos?",
+    "pretrained=runs/a": "unknown key 'pretrained': did you mean init=runs/a?",
+    "trainer.fast_dev_run=true": "unknown key 'trainer.fast_dev_run': did you mean debug=fast?",
+    "use_wandb=true": "unknown key 'use_wandb': did you mean logger=wandb?",
+    "verbose=true": "unknown key 'verbose': did you mean -v?",
+    "loss=elbo": "unknown key 'loss': did you mean model=vae?",
+    "checkpoint=false": f"unknown key 'checkpoint': {NO_KEY}",
+    # keys as flags
+    "--num_train_epochs 3": "--num_train_epochs 3: there is no such flag; did you mean trainer.epochs=3?",
+    "-b 64": "-b 64: there is no such flag; did you mean trainer.batch_size=64?",
+    "--model vae": "--model vae: there is no such flag; did you mean model=vae?",
+    "--dry-run": "--dry-run: there is no such flag; did you mean debug=fast?",
+    "--config conf/mine.yaml": "--config conf/mine.yaml: there is no such flag; did you mean --config-dir conf "
+                               "--config-name mine?",
     # an option that there is not
+    "net=cnn": "net=cnn: there is no such option; did you mean net=conv?",
+    "data=cifar": "data=cifar: there is no such option; did you mean data=cifar10?",
+    "device=1": "device=1: there is no such option; did you mean device=cuda device.index=1?",
+    "debug=true": "debug=true: there is no such option; did you mean debug=fast?",
+    "task=eval run=latest": "task=eval: there is no such option; did you mean task=evaluate?",
     "device=gpu": "device=gpu: there is no such option; did you mean device=cuda?",
     "device=cuda:1": "device=cuda:1: there is no such option; did you mean device=cuda device.index=1?",
     "model=no_such_model": f"model=no_such_model: there is no such option; choose from: {MODELS}",
@@ -95,7 +118,21 @@ LINES = {
                                                 "give model.tied=false",
     "runs nowhere": "nowhere: there is no such folder; aetrain runs lists what is below outputs/",
     # a verb that there is not, and words that are no key=value
-    "fit": f"fit: there is no such task; choose from: {NAMES}",
+    "bake": f"bake: there is no such task; choose from: {NAMES}",
+    "fit": "fit: there is no such task; did you mean aetrain train?",
+    "generate run=latest": "generate: there is no such task; did you mean aetrain sample?",
+    "list": "list: there is no such task; did you mean aetrain runs?",
+    "resume runs/a": "resume: there is no such task; did you mean aetrain resume=runs/a?",
+    "continue": "continue: there is no such task; did you mean aetrain resume=latest?",
+    "sweep model.latent_dim=2,8": "sweep: there is no such task; did you mean aetrain -m model.latent_dim=2,8?",
+    "tensorboard": "tensorboard: a program of its own; type tensorboard --logdir outputs",
+    "resume=": "resume=: give the folder of a run or of a sweep, or resume=latest",
+    # words of a task on a trained model
+    "sample": "aetrain sample: of which run? Give run=latest, or a folder, as in run=outputs/<model>/<time>",
+    "sample latest": "latest: write which word it belongs to, as in run=latest",
+    "sample num_samples=8 run=runs/a": "unknown key 'num_samples': did you mean n=8?",
+    "sample ckpt=runs/a": "unknown key 'ckpt': did you mean run=runs/a?",
+    "evaluate model=runs/a": "model=runs/a: did you mean run=runs/a?",
     "no_such_task run=x": f"no_such_task: there is no such task; choose from: {NAMES}",
     "trian": "trian: there is no such task; did you mean aetrain train?",
     "model=vae train": "train: a task is the first word; did you mean task=train?",
@@ -109,6 +146,11 @@ LINES = {
     # values
     "model=beta_vae model.beta=1,2,4": "model.beta=1,2,4: several values are a sweep; add -m (--multirun), as in "
                                        "aetrain -m model=beta_vae model.beta=1,2,4",
+    "model=vae beta=1,2": "beta=1,2: several values are a sweep; add -m (--multirun), as in aetrain -m model=beta_vae "
+                          "model.beta=1,2",
+    "model=beta_vae model.beta=[1,2]": "model.beta=[1,2]: it takes one value; a sweep over several is aetrain -m "
+                                       "model.beta=1,2",
+    "model.beta 4": "model.beta: give a value; did you mean model=beta_vae model.beta=4?",
     "net.hidden=400,200": "net.hidden=400,200: one list is net.hidden=[400,200]; for a sweep over its values add -m",
     "net.hidden=400": "net.hidden=400: did you mean net.hidden=[400]?",
     "optimizer.lr=1e-3,": "optimizer.lr=1e-3,: did you mean optimizer.lr=1e-3?",
@@ -194,7 +236,7 @@ def test_what_is_suggested_is_accepted(which):
     suggested = []
     for line, told in LINES.items():
         _, found, rest = told.rpartition("did you mean ")
-        if found and not re.search(r"…|aetrain|resume=|^-|=\w+,", rest):
+        if found and not re.search(r"…|aetrain|(resume|init|run)=|^-|=\w+,|^n=", rest):
             chosen = [
                 word for word in shlex.split(line) if re.fullmatch(r"(model|experiment)=(ae|beta_vae|capacity)", word)
             ]

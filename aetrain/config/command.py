@@ -10,9 +10,23 @@ from collections.abc import Sequence
 
 import yaml
 
-from aetrain.config.synonyms import SYNONYMS
+from aetrain.config.synonyms import COMMANDS, SYNONYMS, VALUES
 from aetrain.config.tables import GROUPS, TASKS, TRAINER
-from aetrain.config.typos import NO, PATHS, WHOLE, expected, is_key, is_text, kinds, leaves, meant, no_option, options
+from aetrain.config.typos import (
+    NO,
+    PATHS,
+    WHOLE,
+    expected,
+    fits,
+    fitting,
+    is_key,
+    is_text,
+    kinds,
+    leaves,
+    meant,
+    no_option,
+    options,
+)
 from aetrain.config.words import closest
 from aetrain.errors import UserError
 
@@ -38,7 +52,9 @@ def check_words(words: Sequence[str], multirun: bool = False) -> None:
                 raise UserError(f"{word}: nothing is added to a configuration; did you mean {meaning}?")
         elif key in GROUPS and value.startswith("["):
             raise UserError(f"{word}: give one option, as in {key}={value.strip('[]').partition(',')[0]}")
-        elif key in GROUPS and value[:1] in ("", "_", "{"):
+        elif key in (*GROUPS, "experiment", "debug") and (
+            value[:1] in ("", "_", "{") or re.fullmatch(r"(?i)true|false|null|[\d.]+", value)
+        ):
             raise UserError(no_option(key, value))
         elif key in GROUPS or key in PATHS:
             continue
@@ -89,6 +105,14 @@ def _bare(i: int, words: Sequence[str]) -> str:
     if after.startswith("="):
         value = after[1:] or (words[i + 2] if i + 2 < len(words) else "")
         return f"{word} {after}: write key=value without blanks; did you mean {word}={value or '…'}?"
+    if i == 0 and word == "tensorboard":
+        return f"{word}: a program of its own; type tensorboard --logdir outputs"
+    if i == 0 and word in COMMANDS:
+        given = "" if word == "help" or after.startswith("-") else after.removeprefix("run=").removeprefix("resume=")
+        return f"{word}: there is no such task; did you mean {COMMANDS[word].format(given or 'latest')}?"
+    if i == 0 and word == "sweep":
+        rest = shlex.join(words[1:]) or "model.latent_dim=2,20"
+        return f"{word}: there is no such task; did you mean aetrain -m {rest}?"
     key, colon, value = word.partition(":")
     if colon and (is_key(key) or key in GROUPS):
         return f"{word}: did you mean {key}={value.strip() or after or '…'}?"
@@ -96,7 +120,7 @@ def _bare(i: int, words: Sequence[str]) -> str:
         value = after if after and "=" not in after else "…"
         if word in GROUPS and value == "…":
             return f"{word}: give a value, as in {word}={options(word)[0]}; choose from: {', '.join(options(word))}"
-        return f"{word}: give a value; did you mean {word if is_key(word) or word in GROUPS else ''}={value}?"
+        return f"{word}: give a value; did you mean {_right(f'{word}={value}', words)}?"
     if word in TASKS:
         return f"{word}: a task is the first word; did you mean task={word}?"
     near = [f"{group}={word}" for group, table in GROUPS.items() if word in table and group != "task"]
@@ -109,7 +133,7 @@ def _bare(i: int, words: Sequence[str]) -> str:
     if is_name and (meaning := meant(word, value, words)):
         return f"{word}: write key=value; did you mean {meaning}?"
     if i == 0 and re.fullmatch(r"[A-Za-z]\w*", word):
-        near_task = closest(word, TASKS)
+        near_task = VALUES["task"].get(word.lower()) or closest(word, TASKS)
         return f"{word}: there is no such task; " + (
             f"did you mean aetrain {near_task}?" if near_task else f"choose from: {', '.join(TASKS)}"
         )
@@ -180,4 +204,17 @@ def several(word: str, words: Sequence[str] = ()) -> str:
         return f"{word}: did you mean {key}={stripped}?"
     if list in kinds(key) and "[" not in value and re.fullmatch(r"[\d.,eE+-]+", value):
         return f"{word}: one list is {key}=[{stripped}]; for a sweep over its values add -m"
-    return f"{word}: several values are a sweep; add -m (--multirun), as in aetrain -m {shlex.join(words or [word])}"
+    typed = [part for one in words or [word] for part in _right(one, words or [word]).split(" ")]
+    last = {one.partition("=")[0]: i for i, one in enumerate(typed)}
+    whole = [typed[i] for i in sorted(last.values())]  # of a group that is chosen twice, what the key needs
+    return f"{word}: several values are a sweep; add -m (--multirun), as in aetrain -m {shlex.join(whole)}"
+
+
+def _right(word: str, words: Sequence[str]) -> str:
+    """The word with the key, and behind the option, that it needs among these words."""
+    key, sign, value = word.partition("=")
+    if not sign or key in (*GROUPS, *PATHS, "experiment", "debug") or key.startswith("hydra") or " " in word:
+        return word
+    if is_key(key) and fits(key, words):
+        return word if "," in value else f"{key}={fitting(key, value)}"
+    return (meant(key, value, [*words, "-m"]) or word).partition(" or ")[0]

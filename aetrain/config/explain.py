@@ -26,7 +26,7 @@ def explain(error: BaseException, words: Sequence[str] = ()) -> str:
         return unreadable(str(word))
     text = " ".join(re.sub(r"\s*See https://\S+.*", "", str(error), flags=re.DOTALL).split())
     if missing := getattr(error, "missing_cfg_file", None):
-        return _missing(str(missing), getattr(error, "options", None), text)
+        return _missing(str(missing), getattr(error, "options", None), text, words)
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     if isinstance(cause, OmegaConfBaseException):
         where = _place(text) if not _value(str(cause.full_key), words) else ""
@@ -35,9 +35,9 @@ def explain(error: BaseException, words: Sequence[str] = ()) -> str:
     return _of_composition(text, words)
 
 
-def _missing(path: str, options: Iterable[str] | None, text: str) -> str:
+def _missing(path: str, options: Iterable[str] | None, text: str, words: Sequence[str]) -> str:
     group, _, name = path.rpartition("/")
-    where = _place(text)
+    where = _place(text) if f"{group}={name}" not in words else ""
     if not group:
         return f"{where}{name}.yaml: there is no such file; give its folder with --config-dir"
     return where + no_option(group, name, options)
@@ -113,6 +113,9 @@ def _of_value(cause: OmegaConfBaseException, text: str, words: Sequence[str]) ->
         if value and "{" not in value:
             return f"{told}: did you mean {key}={fitting(key, value)}?"
         return f"{told}: {expected(key)}"
+    if value.startswith("[") and "," in value and list not in kinds(key) and kinds(key):
+        several = value.strip("[]").replace(" ", "")
+        return f"{told}: it takes one value; a sweep over several is aetrain -m {key}={several}"
     number = re.search(r"could not be converted to (Integer|Float|Boolean)|is not a valid (bool|int|float)", reason)
     if (number and kinds(key)) or (key and key != "None" and kinds(key) and not is_text(key)):
         return f"{told}: {expected(key)}"

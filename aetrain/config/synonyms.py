@@ -6,10 +6,12 @@ from __future__ import annotations
 SYNONYMS = {
     word: key
     for key, words in {
-        "trainer.epochs": "epoch num_epochs n_epochs n_epoch max_epochs nb_epochs total_epochs train_epochs",
+        "trainer.epochs": "epoch num_epochs n_epochs n_epoch max_epochs max_epoch num_train_epochs nb_epochs "
+        "total_epochs train_epochs",
         "trainer.max_steps": "steps num_steps n_steps max_iter max_iters iters num_iterations total_steps",
-        "trainer.batch_size": "bs batch batch_sz train_batch_size minibatch mini_batch_size minibatch_size",
-        "trainer.eval_batch_size": "test_batch_size val_batch_size eval_batch",
+        "trainer.batch_size": "bs batch batch_sz train_batch_size per_device_train_batch_size "
+        "per_gpu_train_batch_size minibatch mini_batch_size minibatch_size",
+        "trainer.eval_batch_size": "test_batch_size val_batch_size eval_batch per_device_eval_batch_size",
         "trainer.clip_norm": "grad_clip gradient_clip gradient_clip_val clip clip_grad clip_grad_norm max_grad_norm "
         "max_norm",
         "trainer.patience": "early_stopping early_stop early_stopping_patience",
@@ -35,21 +37,26 @@ SYNONYMS = {
         "model.likelihood": "loss loss_fn criterion reconstruction_loss recon_loss",
         "net": "arch architecture network backbone",
         "net.hidden": "hidden_dim hidden_dims hidden_size hidden_sizes hidden_units hidden_layers n_hidden "
-        "num_hidden h_dim dim_h layer_sizes encoder_layers encoder_dims hiddens",
+        "num_hidden h_dim dim_h layer_sizes layers encoder_layers encoder_dims hiddens",
         "net.channels": "n_channels num_channels filters n_filters num_filters conv_channels",
         "net.activation": "act act_fn activation_fn activation_function nonlinearity",
         "data": "dataset data_set",
+        "data.path": "dir directory image_dir img_dir images_dir image_folder img_folder",
         "data.root": "data_dir data_path datadir dataroot dataset_dir",
         "data.size": "image_size img_size im_size resolution",
-        "data.limit": "max_samples n_samples num_samples subset limit_train limit_train_batches n_train",
+        "data.limit": "max_samples n_samples num_samples subset limit_train limit_train_batches n_train num_train "
+        "train_size",
         "data.val_size": "val_split validation_size validation_split val_fraction n_val",
         "data.binarization": "binarize binarized binary",
         "seed": "random_seed rng_seed manual_seed",
-        "device": "gpu gpus cuda use_cuda use_gpu accelerator",
+        "device": "gpu gpus num_gpus n_gpu n_gpus devices cuda use_cuda use_gpu accelerator",
         "device.index": "gpu_id gpu_index device_id device_index cuda_device",
         "device.precision": "amp use_amp fp16 bf16 half mixed_precision autocast dtype",
         "device.threads": "workers num_workers n_workers num_threads n_threads n_jobs cores cpus",
         "hydra.run.dir": "output_dir out_dir outdir output out save_dir log_dir logdir run_dir",
+        "init": "pretrained from_pretrained pretrained_path pretrained_weights weights init_from "
+        "init_weights warm_start",
+        "debug": "dry_run fast_dev_run smoke_test",
         "resume": "checkpoint ckpt checkpoint_path ckpt_path restore resume_from load_from load",
     }.items()
     for word in words.split()
@@ -63,6 +70,19 @@ VALUES = {
         "variational": "vae", "k_sparse": "sparse",
     },
     "net": {"cnn": "conv", "conv2d": "conv", "convolutional": "conv", "fc": "mlp", "dense": "mlp", "none": "linear"},
+    "data": {
+        "cifar": "cifar10", "cifar_10": "cifar10", "fashion": "fashion_mnist", "fmnist": "fashion_mnist",
+        "custom": "folder", "images": "folder", "imagefolder": "folder", "image_folder": "folder",
+        "numpy": "array", "npy": "array", "npz": "array",
+    },
+    "task": {
+        "eval": "evaluate", "test": "evaluate", "validate": "evaluate", "val": "evaluate", "score": "evaluate",
+        "generate": "sample", "gen": "sample", "predict": "reconstruct", "encode": "embed", "embeddings": "embed",
+        "visualize": "inspect", "visualise": "inspect", "viz": "inspect", "plot": "inspect", "fit": "train",
+        "run": "train", "start": "train", "onnx": "export", "demo": "explore", "nearest": "retrieve",
+        "detect": "anomaly",
+    },
+    "debug": {"true": "fast", "1": "fast", "on": "fast"},
     "optimizer": {"l_bfgs": "lbfgs", "bfgs": "lbfgs"},
     "device.precision": {
         "16": "fp16", "float16": "fp16", "half": "fp16", "fp16_mixed": "fp16", "16_mixed": "fp16", "bfloat16": "bf16",
@@ -79,6 +99,26 @@ VALUES = {
     "data.binarization": {"true": "dynamic", "1": "dynamic", "false": "none"},
     "optimizer.schedule.kind": {"warmup": "linear", "none": "constant"},
 }  # fmt: skip
+# Words of a task on a trained model → its key.
+ON_RUN = {
+    word: key
+    for key, words in {
+        "n": "num num_samples n_samples samples number count",
+        "run": "checkpoint ckpt checkpoint_path ckpt_path run_dir run_path model_path load load_from weights folder",
+    }.items()
+    for word in words.split()
+}
+# First words that are no task → what to type; {} is what follows.
+COMMANDS = {
+    "resume": "aetrain resume={}",
+    "continue": "aetrain resume={}",
+    "restart": "aetrain resume={}",
+    "list": "aetrain runs",
+    "ls": "aetrain runs",
+    "show": "aetrain runs",
+    "help": "aetrain --help",
+    "version": "aetrain --version",
+}
 # Keys that have moved since the first generation, with their new place.
 MOVED = {
     "model.arch": "net=linear, net=mlp or net=conv",

@@ -41,6 +41,10 @@ def meant(key: str, value: str, words: Sequence[str], siblings: Iterable[str] = 
     places = _places(leaf, key.partition(".")[0])
     if places and (leaf not in SYNONYMS or _ready(places, chosen)):
         return _typed(places, value, chosen)
+    if leaf in ("verbose", "debug") and not parent and value.lower() in YES:
+        return {"verbose": "-v", "debug": "debug=fast"}[leaf]
+    if (used := leaf.removeprefix("use_")) in GROUPS["logger"] and value.lower() in YES:
+        return f"logger={used}"
     if leaf in SYNONYMS:
         return _translated(SYNONYMS[leaf], leaf, value, words, chosen)
     if near := closest(leaf, siblings):
@@ -54,7 +58,7 @@ def meant(key: str, value: str, words: Sequence[str], siblings: Iterable[str] = 
 
 def flag_meant(name: str, value: str, words: Sequence[str]) -> str | None:
     """What to type for --name value, which is how other tools spell a key. name: without its hyphens."""
-    name = _plain(name)
+    name = {"e": "epochs", "b": "batch_size"}.get(name, _plain(name))
     if name in ("no_cuda", "no_gpu", "cpu"):
         return "device=cpu"
     if name in GROUPS or name in (*PATHS, "experiment"):
@@ -89,9 +93,17 @@ def _hparams(cls: type | None) -> list[str]:
     return [field.name for field in dataclasses.fields(cls) if field.metadata.get("hparam")] if cls else []
 
 
-def _translated(key: str, leaf: str, value: str, words: Sequence[str], chosen: Mapping[str, str]) -> str:
-    """The typed form of a synonym, with the value that its word implies."""
+def _translated(key: str, leaf: str, value: str, words: Sequence[str], chosen: Mapping[str, str]) -> str | None:
+    """The typed form of a synonym, with the value that its word implies. None where the value belongs to no path."""
     low = value.lower()
+    if key == "resume" and low and low in (*YES, *NO):
+        return None
+    if key == "debug":
+        return "debug=fast"
+    if key == "model.likelihood" and low == "elbo":
+        return "model=vae"
+    if key == "device" and leaf in ("gpus", "num_gpus", "n_gpu", "n_gpus", "devices") and low.isdigit():
+        return _device(low if low == "0" else "cuda")  # a number of them
     if key == "device":
         return _device(value if leaf == "accelerator" or not low.isdigit() else f"cuda:{low}")
     if key == "device.precision":
@@ -149,6 +161,12 @@ def _places(leaf: str, group: str) -> dict[str, list[str]]:
 def _ready(places: Mapping[str, Sequence[str]], chosen: Mapping[str, str]) -> bool:
     """Whether an option that is chosen has one of these keys."""
     return any(not options or chosen.get(key.partition(".")[0]) in options for key, options in places.items())
+
+
+def fits(key: str, words: Sequence[str]) -> bool:
+    """Whether this is the dotted key of an option that is chosen."""
+    places = leaves().get(key.rpartition(".")[2], {})
+    return not places or (key in places and _ready({key: places[key]}, _chosen(words)))
 
 
 def _typed(places: Mapping[str, Sequence[str]], value: str, chosen: Mapping[str, str]) -> str:
@@ -209,7 +227,7 @@ def _of_file(name: str) -> dict[str, str]:
 
 def option_meant(group: str, value: str) -> str | None:
     """What to type for group=value, where there is no such option; None without a good guess."""
-    if group == "device" and re.fullmatch(r"(cuda|gpu):\d+", value):
+    if group == "device" and re.fullmatch(r"((cuda|gpu):)?\d+", value):
         return _device(value)
     shown = options(group)
     near = VALUES.get(group, {}).get(_plain(value)) or closest(value, shown)
