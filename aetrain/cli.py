@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as exit:  # Hydra's way to end after --help and the like
         return int(exit.code or 0)
     except Interrupted as interrupt:
-        return _report(str(interrupt), interrupt.exit_code)
+        return _report(str(interrupt), interrupt.exit_code, apart="; continue with ")
     except KeyboardInterrupt:
         return _report("stopped at once", 130)
     except OSError as error:
@@ -59,8 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _report(message: str, code: int) -> int:
+def _report(message: str, code: int, apart: str = "") -> int:
+    """apart: what ends a line of a terminal that has no room for all, so that the command behind it stays whole."""
     message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
+    if apart and sys.stderr.isatty() and len(f"aetrain: {message}") > shutil.get_terminal_size().columns:
+        message = message.replace(apart, f"{apart.rstrip()}\n  ")
     print(f"aetrain: error: {message}" if code in (1, 2) else f"aetrain: {message}", file=sys.stderr)
     return code
 

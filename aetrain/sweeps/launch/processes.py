@@ -36,7 +36,8 @@ def run_in_processes(members: Sequence[Launched], hydra_context: Any, job: Job, 
     raises Interrupted once all of them have written their checkpoints."""
     # From the number of members that there are, not that are left: threads show in the last bits of a result.
     threads = max(1, cpu_quota() // workers)
-    log.info("%d runs, %d at a time in processes of %d thread(s)", len(members), workers, threads)
+    log.info("%d runs, %d at a time in processes of %d thread%s", len(members), workers, threads,
+             "s" * (threads > 1))  # fmt: skip
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["aetrain.sweeps.launch.preload"])
     waiting, running = list(members), []
