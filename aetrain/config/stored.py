@@ -83,8 +83,9 @@ def modern(tree: Any) -> dict[str, Any]:
         | {"logger": {"name": "tensorboard"}}
         | {group: values | tree[group] for group, values in ADDED.items()}
     )
-    if tree["net"].get("name") == "conv":
-        tree["net"] = {"hidden": [], "kernel": 4, "stride": 2, "norm": "none"} | tree["net"]
+    if isinstance(tree["net"], dict):
+        earlier = {"hidden": [], "kernel": 4, "stride": 2, "norm": "none"} if tree["net"].get("name") == "conv" else {}
+        tree["net"] = {"init": "default"} | earlier | tree["net"]
     if tree["model"].get("name") == "beta_vae" and isinstance(tree["model"].get("schedule"), dict):
         schedules = {"recon_weight": dataclasses.asdict(Schedule())} | tree["model"]["schedule"]
         tree["model"] = {"recon_weight": 1.0} | tree["model"] | {"schedule": schedules}

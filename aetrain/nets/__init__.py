@@ -13,12 +13,13 @@ from torch import nn
 
 from aetrain.config.schema.net import Net
 from aetrain.config.tables import NETS
+from aetrain.nets.init import initialised
 from aetrain.nets.mlp import TiedDecoder
 
 
 def build_encoder(config: Net, image_shape: tuple[int, int, int], out: int) -> nn.Module:
     """(B, C, H, W) -> (B, out)."""
-    return import_module(NETS.module(config.name)).encoder(config, image_shape, out)
+    return initialised(import_module(NETS.module(config.name)).encoder(config, image_shape, out), config.init)
 
 
 def build_decoder(config: Net, latent_dim: int, image_shape: tuple[int, int, int], unit_norm: bool = False,
@@ -27,4 +28,5 @@ def build_decoder(config: Net, latent_dim: int, image_shape: tuple[int, int, int
     whose weights it shares."""
     if tied_to is not None:
         return TiedDecoder(tied_to, image_shape)
-    return import_module(NETS.module(config.name)).decoder(config, latent_dim, image_shape, unit_norm)
+    built = import_module(NETS.module(config.name)).decoder(config, latent_dim, image_shape, unit_norm)
+    return initialised(built, config.init)

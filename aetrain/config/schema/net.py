@@ -10,6 +10,7 @@ from aetrain.errors import UserError
 
 SMALLEST_SIDE = 8  # pixels, of an image that convolutions take
 NORMS = ("none", "group")
+INITS = ("default", "glorot", "orthogonal")
 ACTIVATIONS = ("relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid")
 
 
@@ -19,6 +20,8 @@ class Net:
     them. Tied weights, unit-norm columns and the closed form of the contraction need that."""
 
     name: str = setting("the networks' name")
+    init: str = setting("of the weights: torch's default; with biases of 0, glorot (Glorot & Bengio 2010) or "
+                        "orthogonal (Saxe et al. 2014)", default="default", choices=INITS)  # fmt: skip
     is_dense: ClassVar[bool] = False
 
     def check(self, image_shape: tuple[int, int, int]) -> None:
