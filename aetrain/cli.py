@@ -1,4 +1,4 @@
-"""The `aetrain` command: argv → what is asked for. Imports no torch."""
+"""The `aetrain` command: argv → the run or task that it names. Imports no torch."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _run(argv: list[str]) -> None:
     else:
         config, context = composed(args.overrides, args.config_dir, args.config_name)
         if config.hydra.mode == RunMode.MULTIRUN:
-            raise UserError("hydra.mode=MULTIRUN: a sweep is asked for with --multirun")
+            raise UserError("hydra.mode=MULTIRUN: start a sweep with --multirun")
         config.hydra.mode = RunMode.RUN
         tree = check(config, args.overrides)
         _say(args, tree)
@@ -205,8 +205,8 @@ def _sweep(args: Arguments, resumed: resume.Resumed | None) -> None:
 
 
 def _show(args: Arguments) -> None:
-    """What Hydra itself shows of a configuration, of its plugins or its help; of a run that is resumed, with what it
-    would go on."""
+    """What Hydra itself shows of a configuration, of its plugins or its help; of a run that is resumed, what it would
+    continue with."""
     if args.cfg and (resumed := resume.arguments(args.overrides)):
         if resumed.sweep:
             raise UserError(

@@ -44,7 +44,7 @@ class ConsoleHandler(logging.Handler):
         if _listener and record.levelno < logging.WARNING:
             return  # of one run of a sweep that says a line about each at its end
         text, member = self.format(record), _subject.get()
-        with suppress(BrokenPipeError):  # the reader of a pipe has left; the run goes on and its log has every line
+        with suppress(BrokenPipeError):  # the reader of a pipe has left; the run continues and its log has every line
             print(labelled(member, text) if member else text, file=sys.stdout, flush=True)
 
 
@@ -169,7 +169,7 @@ def fitting(words: Sequence[str], room: int) -> str:
 
 
 class CountBar(_Bar):
-    """So many of a number of things, and the time left, on a terminal only; lines appear above it."""
+    """How many of a number of things are done, and the time left, on a terminal only; lines appear above it."""
 
     def __init__(self, total: int, things: str):
         if sys.stdout.isatty():

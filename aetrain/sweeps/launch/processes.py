@@ -90,7 +90,7 @@ def _passing_on(running: Sequence[Process]) -> Iterator[list[signal.Signals]]:
 
 class Process:
     """A member in a process of its own, seen from the sweep's. Its lines are printed here behind its label. share: how
-    much of it is done, if asked for."""
+    much of it is done, if wanted."""
 
     def __init__(self, context: Any, member: Launched, hydra_context: Any, job: Job, threads: int, asked: bool):
         self.member, self.told, self.share = member, False, 0.0
