@@ -1,4 +1,4 @@
-"""The `aetrain` command: argv → what is asked for. Imports no torch."""
+"""The `aetrain` command: argv → the run or task that it names. Imports no torch."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as exit:  # Hydra's way to end after --help and the like
         return int(exit.code or 0)
     except Interrupted as interrupt:
-        return _report(str(interrupt), interrupt.exit_code)
+        return _report(str(interrupt), interrupt.exit_code, apart="; continue with ")
     except KeyboardInterrupt:
         return _report("stopped at once", 130)
     except OSError as error:
@@ -59,8 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _report(message: str, code: int) -> int:
+def _report(message: str, code: int, apart: str = "") -> int:
+    """apart: what ends a line of a terminal that has no room for all, so that the command behind it stays whole."""
     message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
+    if apart and sys.stderr.isatty() and len(f"aetrain: {message}") > shutil.get_terminal_size().columns:
+        message = message.replace(apart, f"{apart.rstrip()}\n  ")
     print(f"aetrain: error: {message}" if code in (1, 2) else f"aetrain: {message}", file=sys.stderr)
     return code
 
@@ -113,7 +116,7 @@ def _run(argv: list[str]) -> None:
     else:
         config, context = composed(args.overrides, args.config_dir, args.config_name)
         if config.hydra.mode == RunMode.MULTIRUN:
-            raise UserError("hydra.mode=MULTIRUN: a sweep is asked for with --multirun")
+            raise UserError("hydra.mode=MULTIRUN: start a sweep with --multirun")
         config.hydra.mode = RunMode.RUN
         tree = check(config, args.overrides)
         _say(args, tree)
@@ -202,8 +205,8 @@ def _sweep(args: Arguments, resumed: resume.Resumed | None) -> None:
 
 
 def _show(args: Arguments) -> None:
-    """What Hydra itself shows of a configuration, of its plugins or its help; of a run that is resumed, with what it
-    would go on."""
+    """What Hydra itself shows of a configuration, of its plugins or its help; of a run that is resumed, what it would
+    continue with."""
     if args.cfg and (resumed := resume.arguments(args.overrides)):
         if resumed.sweep:
             raise UserError(

@@ -44,7 +44,7 @@ class ConsoleHandler(logging.Handler):
         if _listener and record.levelno < logging.WARNING:
             return  # of one run of a sweep that says a line about each at its end
         text, member = self.format(record), _subject.get()
-        with suppress(BrokenPipeError):  # the reader of a pipe has left; the run goes on and its log has every line
+        with suppress(BrokenPipeError):  # the reader of a pipe has left; the run continues and its log has every line
             print(labelled(member, text) if member else text, file=sys.stdout, flush=True)
 
 
@@ -97,6 +97,22 @@ class _Bar:
             self._bar.stop()
 
 
+INTERRUPT = "^C"  # which a terminal shows behind the bar: a bar as wide as the terminal would leave its line for it
+
+
+def _progress(*columns: Any, **options: Any) -> Any:
+    """A bar of rich's that vanishes at its end, and leaves room for what the terminal shows of Ctrl-C."""
+    from rich import get_console
+    from rich.constrain import Constrain
+    from rich.progress import Progress
+
+    class Narrow(Progress):
+        def get_renderable(self) -> Any:
+            return Constrain(super().get_renderable(), max(1, get_console().width - len(INTERRUPT) - 1))
+
+    return Narrow(*columns, transient=True, **options)
+
+
 class ProgressBar(_Bar):
     """Epoch, bar, percent, time left and the loss of a training, then what else there is room for; on a terminal only.
     Where a sweep has a bar for all, that is told how far this one is. A context manager."""
@@ -105,20 +121,26 @@ class ProgressBar(_Bar):
         self._shown, self._total, self._values, self._listener = 0.0, total_steps, "", _listener
         if _listener or not sys.stdout.isatty():
             return
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
         from rich.table import Column
 
         unwrapped = {"table_column": Column(no_wrap=True)}
-        self._bar = Progress(
+        self._bar = _progress(
             TextColumn("epoch {task.fields[epoch]}/" + str(epochs), **unwrapped),
             BarColumn(bar_width=None),
             TaskProgressColumn(**unwrapped),
             TimeRemainingColumn(compact=True, **unwrapped),
             TextColumn("{task.fields[terms]}", **unwrapped),
-            transient=True,
             expand=True,
         )
-        self._room = self._bar.console.width - len(f"epoch {epochs}/{epochs}") - len("  100%  00:00:00  ") - SHORTEST
+        self._room = (
+            self._bar.console.width
+            - len(INTERRUPT)
+            - 1
+            - len(f"epoch {epochs}/{epochs}")
+            - len("  100%  00:00:00  ")
+            - SHORTEST
+        )
         self._task = self._bar.add_task("", total=total_steps, completed=done, epoch=1, terms="")
 
     def advance(self, step: int, epoch: int) -> None:
@@ -147,15 +169,14 @@ def fitting(words: Sequence[str], room: int) -> str:
 
 
 class CountBar(_Bar):
-    """So many of a number of things, and the time left, on a terminal only; lines appear above it."""
+    """How many of a number of things are done, and the time left, on a terminal only; lines appear above it."""
 
     def __init__(self, total: int, things: str):
         if sys.stdout.isatty():
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
             text = TextColumn(f"{{task.completed:,}} of {{task.total:,}} {things}")
-            self._bar = Progress(text, BarColumn(bar_width=None), TimeElapsedColumn(), TimeRemainingColumn(),
-                                 transient=True)  # fmt: skip
+            self._bar = _progress(text, BarColumn(bar_width=None), TimeElapsedColumn(), TimeRemainingColumn())
             self._task = self._bar.add_task("", total=total)
 
     @property
@@ -172,9 +193,9 @@ class Waiting(_Bar):
 
     def __init__(self, what: str):
         if sys.stdout.isatty():
-            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-            self._bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), transient=True)
+            self._bar = _progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
             self._bar.add_task(what, total=None)
 
 
@@ -184,11 +205,12 @@ class MembersBar(_Bar):
     def __init__(self, runs: int):
         self._shares: dict[str, float] = {}
         if sys.stdout.isatty():
-            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
             text = TextColumn(f"{{task.fields[ended]}} of {runs} runs")
-            self._bar = Progress(text, BarColumn(bar_width=None), TaskProgressColumn(), TimeRemainingColumn(),
-                                 transient=True, expand=True)  # fmt: skip
+            self._bar = _progress(
+                text, BarColumn(bar_width=None), TaskProgressColumn(), TimeRemainingColumn(), expand=True
+            )
             self._task = self._bar.add_task("", total=runs, ended=0)
 
     @property

@@ -142,7 +142,7 @@ def write_hydra(folder: Path, tree: Config, overrides: Sequence[str]) -> None:
 
 @contextmanager
 def reported(sweep: Path) -> Iterator[None]:
-    """The sweep's report is made anew at the end of the block, however it ends."""
+    """The sweep's report is rebuilt at the end of the block, however it ends."""
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
 """`aetrain <task> run=…`: a task on a trained model, or on every model of a sweep. Imports no torch.
 
-What is asked for comes from the words of the command line, composed by Hydra as ever, and from the run, which is read
-as data: neither Hydra nor an override has a part in what is stored."""
+A request comes from the words of the command line, composed by Hydra as usual, and from the run, which is read as
+data: neither Hydra nor an override has a part in what is stored."""
 
 from __future__ import annotations
 

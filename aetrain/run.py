@@ -53,7 +53,7 @@ class Run:
         self._loggers: list[Background] = []
 
     def open(self, position: Mapping[str, int] | None = None, step: int = 0) -> Run:
-        """Begin to write. position: of `position()` at the checkpoint from which a run goes on, after `step` steps;
+        """Begin to write. position: of `position()` at the checkpoint from which a run continues, after `step` steps;
         what was appended after it is cut off. Without one nothing of an earlier attempt that came to no checkpoint is
         kept.
 

@@ -67,7 +67,7 @@ def test_the_bar_keeps_epoch_bar_percent_time_and_loss(width):
     time.sleep(0.05)
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", os.read(main, 1 << 20).decode())
     frames = [frame.strip("\n") for frame in shown.split("\r") if "loss" in frame]
-    assert frames and all(len(line) <= width for frame in frames for line in frame.split("\n"))
+    assert frames and all(len(line) <= width - len("^C") - 1 for frame in frames for line in frame.split("\n"))
     assert any(
         re.fullmatch(r"epoch 6/10 [━╸╺ ]{8,} +51% +(\d+:)?[-\d]+:[-\d]+ +loss 106\.21( .*)?", frame.rstrip())
         for frame in frames
@@ -87,8 +87,17 @@ def test_a_sweeps_bar_hears_how_far_its_runs_are():
 def test_a_sweep_ends_with_a_table(tmp_path):
     beta_sweep(tmp_path, {1: (25.1, 80.2), 4: (12.3, 101.0), 1000: (0.0, 201.5)}, {0: 0.0, 1: 0.5})
     head, *rows = summary.table(tmp_path).split("\n")
-    assert head.split()[:4] == ["model.beta", "status", "seeds", "test/nelbo"]
-    assert len(rows) > 2 and all("±" in row and len(row) == len(head) for row in rows if "done" in row)
+    assert head.split()[:3] == ["model.beta", "seeds", "test/nelbo"]
+    assert len(rows) > 2 and all("±" in row and len(row) == len(head) for row in rows)
+
+
+def test_the_table_says_how_runs_ended_where_not_all_are_done(tmp_path):
+    beta_sweep(tmp_path, {1: (25.1, 80.2), 4: (12.3, 101.0)}, {0: 0.0, 1: 0.5})
+    result = next(tmp_path.glob("*/result.json"))
+    result.write_text(result.read_text().replace('"done"', '"failed"'))
+    head, first, second = summary.table(tmp_path).split("\n")
+    assert head.split()[:3] == ["model.beta", "status", "seeds"]
+    assert sorted(" done, 1 failed" in row or "1 failed, 1 done" in row for row in (first, second)) == [False, True]
 
 
 def test_the_configuration_in_short():

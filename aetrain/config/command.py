@@ -1,4 +1,4 @@
-"""Words of a command line that are mistaken in themselves, whatever they configure. Knows neither Hydra nor torch."""
+"""Words of a command line that are wrong in themselves, whatever they configure. Knows neither Hydra nor torch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from aetrain.errors import UserError
 
 
 def check_words(words: Sequence[str], multirun: bool = False) -> None:
-    """Raise a UserError for what the words alone show to be mistaken."""
+    """Raise a UserError for what the words alone show to be wrong."""
     flagged = [*words, *(["-m"] if multirun else [])]
     for i, word in enumerate(words):
         key, sign, value = word.partition("=")
@@ -75,7 +75,7 @@ CHDIR = "{}: refused, paths on the command line are seen from the working folder
 
 
 def _check_searched(word: str, value: str) -> None:
-    """Hydra only warns of a folder that is not there, and then misses what is in it."""
+    """Hydra only warns of a missing folder, and then fails to find what should be in it."""
     try:
         folders = yaml.safe_load(value)
     except yaml.YAMLError:

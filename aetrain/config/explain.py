@@ -1,5 +1,5 @@
 """One line for a mistake in the configuration, that says what to type. What Hydra, its grammar and OmegaConf say of it
-is for programmers and does not get through."""
+is meant for programmers and is not shown."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _slashed(override: str) -> str:
 
 
 def no_group(key: str) -> str:
-    """The line about a group that there is not."""
+    """The line about a group that does not exist."""
     return f"{key}: there is no such group; {suggest(key.lstrip('/'), [*GROUPS, 'trainer', 'experiment'])}"
 
 

@@ -30,7 +30,7 @@ aetrain: train autoencoders from the command line.
   aetrain model=beta_vae --help                    the keys of a model; aetrain evaluate --help: of a task
   aetrain model=vae --cfg job                      print the configuration and exit
 
-A run writes outputs/<model>/<time>/, a sweep outputs/sweeps/<time>/<n>_<overrides>/. Look at them with:
+A run writes outputs/<model>/<time>/, a sweep outputs/sweeps/<time>/<n>_<overrides>/. View them with:
 tensorboard --logdir outputs"""
 
 

@@ -1,7 +1,7 @@
 """Installed packages that offer models, networks or data sets, by entry points in the groups aetrain.models,
 aetrain.nets and aetrain.data. Their defaults are the YAML in `conf` beside the offered class's module.
 
-Nothing is imported here, and nothing that a configuration says has a part in it.
+Nothing is imported here, and no configuration has any influence on it.
 """
 
 from __future__ import annotations

@@ -202,7 +202,7 @@ def check_lbfgs(config: Config) -> None:
 
 
 def check_schedule(key: str, schedule: Schedule, name: str, target: float, steps: int) -> None:
-    """Raise a UserError for a schedule whose value never arrives at its target within a run of so many steps."""
+    """Raise a UserError for a schedule whose value does not reach its target within a run of that many steps."""
     if schedule.kind in ("linear", "cyclical") and not schedule.length <= 1:
         what = "run" if schedule.kind == "linear" else "cycle"
         raise UserError(

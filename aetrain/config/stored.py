@@ -47,8 +47,8 @@ def read(path: Path) -> Config:
 def build(tree: Any, where: str) -> Config:
     """The typed configuration of nested dicts of plain values. where: the file that an error names.
 
-    `data.root` is not taken over: where MNIST is unpacked is for who runs the program to say. Neither is a logger: the
-    file may be someone else's, and so would be the server that it names."""
+    `data.root` is not taken over: where MNIST is unpacked is for whoever runs the program to say. Neither is a logger:
+    the file may be someone else's, and so would be the server that it names."""
     try:
         config = _groups(modern(tree))
         check_ranges(config)
@@ -97,7 +97,7 @@ NET_OF_THE_FIRST_GENERATION = {"linear": (), "mlp": ("hidden", "activation"), "c
 
 
 def renamed(tree: dict[str, Any]) -> dict[str, Any]:
-    """A tree of the first generation, or what there is of it, with today's names; one of today as it is."""
+    """A tree of the first generation, or a part of one, with today's names; one of today as it is."""
     model, optimizer = tree.get("model"), tree.get("optimizer")
     if "net" in tree or not isinstance(model, dict):
         return tree

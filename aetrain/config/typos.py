@@ -119,7 +119,7 @@ def _translated(key: str, leaf: str, value: str, words: Sequence[str], chosen: M
         return option_meant(key, value) or f"{key}={value or '…'}"
     if key == "data.root" and not _ready(_places("root", "data"), chosen):
         key = "data.path"
-    if places := _places(key.rpartition(".")[2], key.partition(".")[0]):
+    if key not in WHOLE and (places := _places(key.rpartition(".")[2], key.partition(".")[0])):
         return _typed(places, value, chosen)
     return f"{key}={value or '…'}"
 
@@ -195,7 +195,7 @@ def fitting(key: str, value: str, option: str | None = None) -> str:
 
 
 def _renamed(key: str, value: str, choices: Iterable[str] | None) -> str | None:
-    """The choice of which this is another name."""
+    """The choice that this is another name for."""
     others = (
         VALUES.get(re.sub(r"^model\.schedule\.\w+\.", "optimizer.schedule.", key), {}).get(_plain(value), "").split()
     )
@@ -242,7 +242,7 @@ def options(group: str) -> list[str]:
 
 
 def no_option(group: str, value: str, shown: Iterable[str] | None = None) -> str:
-    """The line about an option that there is not."""
+    """The line about an option that does not exist."""
     shown = sorted(option for option in shown or () if not option.startswith("_")) or options(group)
     near = option_meant(group, value)
     if not near and (own := closest(value, shown)):

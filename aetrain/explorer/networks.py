@@ -166,7 +166,7 @@ def precision(model: Autoencoder, found: Networks, images: Tensor, codes: Tensor
     Raises RunFailed where even that differs: a model that encodes or decodes in a way of its own."""
     wanted_codes, wanted_images = model.encode(images, y), model.decode(codes, y)
     if not (wanted_codes.isfinite().all() and wanted_images.isfinite().all()):
-        raise RunFailed("the model's weights are not finite: there is nothing to look at")
+        raise RunFailed("the model's weights are not finite: there is nothing to show")
     for dtype in (torch.float16, torch.float32):
         code = follow(found.encoder, images.flatten(1), y, dtype)[:, : wanted_codes.shape[1]]
         image = activated(found.link, follow(found.decoder, codes, y, dtype)).view_as(wanted_images)

@@ -157,7 +157,7 @@ def _beside(work: Work, asked: Asked) -> Work:
             f"model={other.config.model.name} is given classes, and they are other ones than those of the first run's "
             "images; give it as run=…"
         )
-    other.split, other.split_name = work.split, work.split_name  # and are not asked for again
+    other.split, other.split_name = work.split, work.split_name  # and are not loaded again
     return other
 
 

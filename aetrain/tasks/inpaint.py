@@ -31,7 +31,7 @@ def run(work: Work) -> dict[str, float]:
 @torch.no_grad()
 def inpaint(model: Autoencoder, x: Tensor, missing: Tensor, steps: int, y: Tensor | None = None,
             draw: bool = False) -> Tensor:  # fmt: skip
-    """The image with its missing pixels decoded from its own code, so many times over, the known ones put back each
+    """The image with its missing pixels decoded from its own code, `steps` times, the known ones put back each
     time (Rezende et al. 2014, appendix F: for a VAE with draw=True a Markov chain whose stationary distribution is that
     of the missing given the known pixels, where q is the exact posterior). draw: z from the posterior, not its mean.
     x: (B, C, H, W), missing pixels of any value; missing: bool, broadcast to it."""

@@ -55,7 +55,7 @@ def run(work: Work) -> dict[str, float]:
 
 
 def _labels(work: Work) -> list[int]:
-    """Of a model that is given classes: those that are asked for, else all, or the first of very many."""
+    """Of a model that is given classes: those requested, else all, or the first of very many."""
     if not work.config.model.needs_labels:
         return []
     names = work.class_names

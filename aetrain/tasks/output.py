@@ -29,7 +29,7 @@ class Output:
 
     @property
     def folder(self) -> Path:
-        """Made when it is first asked for. Raises a UserError."""
+        """Made when it is first needed. Raises a UserError."""
         if self._folder is None:
             self._folder = self._named() if self._out else self._numbered()
         return self._folder

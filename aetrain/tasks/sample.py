@@ -70,7 +70,7 @@ def _source(work: Work) -> Draw:
 
 
 def _labels(work: Work, labels: list[int], image: Named | None, start: int, stop: int) -> Tensor:
-    """For models that use them: those asked for in turn, else the image's own, else every class in turn."""
+    """For models that use them: those requested in turn, else the image's own, else every class in turn."""
     if image is not None and not labels:
         return image.y.expand(stop - start)
     turns = torch.tensor(labels or range(max(work.model.facts.n_classes, 1)), device=work.where)
@@ -90,7 +90,7 @@ def _picture(work: Work, shown: Tensor, labels: list[int], image: Named | None) 
 
 @contextmanager
 def _array(work: Work) -> Iterator[Callable[[Tensor], object]]:
-    """Within: takes images, (B, C, H, W), into samples.npy as they come; nowhere where that is not asked for."""
+    """Within: takes images, (B, C, H, W), into samples.npy as they come; nowhere unless requested."""
     if not work.task.array:
         yield lambda x: None
         return

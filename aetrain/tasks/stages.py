@@ -34,7 +34,7 @@ def stage_config(config, **model_values: Any):
 
 class Stages:
     """Trains one stage after another below `folder`. On resuming, a stage that is done is read back, and one that was
-    interrupted goes on from its last checkpoint."""
+    interrupted continues from its last checkpoint."""
 
     def __init__(self, config, folder: Path, requests: Requests, resumed: bool):
         self.config, self.folder, self.requests, self.resumed = config, folder, requests, resumed

@@ -41,7 +41,7 @@ MOST_PAIRED = 32  # dimensions of a code whose pairs are in result.json
 
 
 def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> float | None:
-    """Train into `folder`, or go on where its last checkpoint ends. Returns the objective metric."""
+    """Train into `folder`, or continue where its last checkpoint ends. Returns the objective metric."""
     with explained(config, folder), listening() as requests:
         where = device.resolve(config.device)
         if is_done_for_good(config, folder):
@@ -115,7 +115,7 @@ def started(config, folder: Path, overrides: list[str], splits: Splits, where: t
 
 def conclude(training: Training) -> dict[str, float]:
     """Test a training that has come to its end and write result.json; returns the last metrics. Raises RunFailed where
-    the last update has left no finite loss: the latch looks at steps, and there was no further one."""
+    the last update has left no finite loss: the latch checks steps, and there was no further one."""
     config, metrics = training.config, training.test()
     if not math.isfinite(metrics["test/loss"]):
         raise RunFailed(
@@ -168,7 +168,7 @@ def tell(training: Training, metrics: dict[str, float]) -> None:
     folder = training.run.folder
     log.info("%s", folder)
     if training.config.net.name in explore.NETS:
-        log.info("look at it: aetrain explore run=%s", shlex.quote(str(folder)))
+        log.info("view it: aetrain explore run=%s", shlex.quote(str(folder)))
 
 
 def findings(training: Training) -> list[str]:
@@ -204,7 +204,7 @@ def _every_metric(training: Training) -> dict[str, float]:
 
 def load_state(config, folder: Path) -> dict[str, Any] | None:
     """The folder's last checkpoint, checked against the configuration; None if the run ended before its first one, and
-    begins anew. Raises a UserError."""
+    starts over. Raises a UserError."""
     path = folder / "checkpoints" / "last.pt"
     if not path.exists():
         log.info("%s has no checkpoint yet: it starts at step 0", folder)
@@ -223,7 +223,7 @@ def is_done(config, folder: Path, state: dict[str, Any]) -> bool:
 
 def is_done_for_good(config, folder: Path) -> bool:
     """Whether the run is done and its last checkpoint was deleted, to save space say: its results stay. Raises a
-    UserError where more of it is asked for."""
+    UserError where more training is requested."""
     found = result(folder)
     if found["status"] != "done" or (folder / "checkpoints" / "last.pt").exists():
         return False

@@ -101,7 +101,7 @@ def check_state(path: Path, state: dict[str, Any], config: Any) -> None:
     for key, value in flatten(plain(config)).items():
         if not MAY_CHANGE.match(key) and theirs.get(key) != value:
             raise UserError(
-                f"{path}: is of a run with another {key} than asked for here ({theirs.get(key)}, not {value})"
+                f"{path}: is of a run with another {key} than requested here ({theirs.get(key)}, not {value})"
             )
 
 

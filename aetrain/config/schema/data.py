@@ -81,7 +81,7 @@ class Digits(Unsplit):
 
 @dataclass
 class Patches(Data):
-    """Patches of two natural photographs, inside scikit-learn, cut anew from other parts of them for each split."""
+    """Patches of two natural photographs, inside scikit-learn, cut from different parts of them for each split."""
 
     patches: int = setting("patches of the training split; a tenth as many each for validation and test", min=20)
     size: int = setting("side of a patch", min=2, max=48, unit="pixels")

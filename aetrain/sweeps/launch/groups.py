@@ -74,7 +74,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def portions(members: list, most: int) -> Iterable[list]:
-    """Of at most so many members, as even as can be: a stack takes about as long as its size, so 9 are 5 + 4."""
+    """At most `most` members each, as even as possible: a stack takes about as long as its size, so 9 are 5 + 4."""
     count = -(-len(members) // max(1, most))
     sizes = [len(members) // count + (i < len(members) % count) for i in range(count)]
     start = 0

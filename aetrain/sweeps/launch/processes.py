@@ -36,7 +36,8 @@ def run_in_processes(members: Sequence[Launched], hydra_context: Any, job: Job, 
     raises Interrupted once all of them have written their checkpoints."""
     # From the number of members that there are, not that are left: threads show in the last bits of a result.
     threads = max(1, cpu_quota() // workers)
-    log.info("%d runs, %d at a time in processes of %d thread(s)", len(members), workers, threads)
+    log.info("%d runs, %d at a time in processes of %d thread%s", len(members), workers, threads,
+             "s" * (threads > 1))  # fmt: skip
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["aetrain.sweeps.launch.preload"])
     waiting, running = list(members), []
@@ -89,7 +90,7 @@ def _passing_on(running: Sequence[Process]) -> Iterator[list[signal.Signals]]:
 
 class Process:
     """A member in a process of its own, seen from the sweep's. Its lines are printed here behind its label. share: how
-    much of it is done, if asked for."""
+    much of it is done, if wanted."""
 
     def __init__(self, context: Any, member: Launched, hydra_context: Any, job: Job, threads: int, asked: bool):
         self.member, self.told, self.share = member, False, 0.0

@@ -91,7 +91,8 @@ def planned(members: Sequence[Launched], memory_gb: float | None) -> tuple[list[
 
 
 def _next_step(config: Config, folder: Path) -> int | None:
-    """Where a member goes on; None for one that has nothing to do, or whose checkpoint is refused: it will say so."""
+    """The step at which a member continues; None for one that has nothing to do, or whose checkpoint is refused,
+    which it says itself."""
     try:
         if not (folder / LAST).is_file():
             return None if is_done_for_good(config, folder) else 0

@@ -17,12 +17,13 @@ LONGEST = 24  # letters of a value
 
 
 def table(folder: Path) -> str:
-    """A row for each setting of the swept keys: how its runs ended, over how many seeds, and the main metrics as mean ±
-    standard deviation; as many columns as the terminal has room for. folder: the sweep's."""
+    """A row for each setting of the swept keys: how its runs ended unless all are done, the number of seeds, and the
+    main metrics as mean ± standard deviation; as many columns as the terminal has room for. folder: the sweep's."""
     sweep = analyse(*find(folder))
     several = any(len(point.members) > 1 for point in sweep.points)
-    head = [axis.key for axis in sweep.axes] + ["status"] + ["seeds"] * several
-    rows = [_settings(point, several) for point in sweep.points]
+    told = any(member.status != "done" for point in sweep.points for member in point.members)
+    head = [axis.key for axis in sweep.axes] + ["status"] * told + ["seeds"] * several
+    rows = [_settings(point, told, several) for point in sweep.points]
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     for tag in _main_first(sweep):
         column = [_stat(point.stats.get(tag)) for point in sweep.points]
@@ -39,10 +40,10 @@ def _main_first(sweep: Sweep) -> list[str]:
     return [tag for tag in dict.fromkeys([main, *sweep.metrics]) if tag]
 
 
-def _settings(point: Point, several: bool) -> list[str]:
+def _settings(point: Point, told: bool, several: bool) -> list[str]:
     states = Counter(member.status for member in point.members)
     status = "done" if set(states) == {"done"} else ", ".join(f"{n} {state}" for state, n in states.items())
-    return [*(show(value)[:LONGEST] for value in point.values), status, *[str(states["done"])] * several]
+    return [*(show(value)[:LONGEST] for value in point.values), *[status] * told, *[str(states["done"])] * several]
 
 
 def _stat(stat: Stat | None) -> str:

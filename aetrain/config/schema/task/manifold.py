@@ -30,5 +30,5 @@ class Manifold(OfClasses):
             dims = "x".join(map(str, config.model.code_shape))
             raise UserError(
                 f"aetrain manifold: needs a code of 2 dimensions, this run's has {dims}; train one with "
-                "model.latent_dim=2, or look at this one with aetrain traverse"
+                "model.latent_dim=2, or view this one with aetrain traverse"
             )
