@@ -15,6 +15,7 @@ textbook   DataLoader over torchvision's MNIST with ToTensor, zero_grad, backwar
            is aetrain's network in that loop.
 eager …    aetrain's step as training runs it: gather, normalise, forward, backward, gradient norm, latch, optimizer,
            meters. Also compiled (trainer.compile=true), in bf16, and on CUDA as a graph (trainer.cuda_graph=true).
+jax        the default vae in JAX, all steps of a turn in one compiled loop (benchmarks/peers.py), where there is JAX.
 floor …    the step's matrix products alone, recorded from one step and replayed on operands of the same shapes, strides
            and precision, and one pass of torch's fused Adam over as many parameters. What the hardware takes.
 forward    the model's forward pass without gradients, and `evaluate` beside it: evaluation per image.
@@ -29,6 +30,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -154,7 +156,8 @@ def contenders(overrides: list[str], compiled: bool) -> list[Contender]:
         return Ours(aetrain.config(*overrides, *more), splits, where)
 
     fp32, bf16 = (ours("trainer.cuda_graph=false", f"device.precision={one}") for one in ("fp32", "bf16"))
-    plain = TextbookVAE() if (config.model.name, config.net.name) == ("vae", "mlp") else ours().model
+    is_default = (config.model.name, config.net.name) == ("vae", "mlp")
+    plain = TextbookVAE() if is_default else ours().model
     found = {
         "textbook": Textbook(plain, config.trainer.batch_size, where, torch.arange(len(splits.train))),
         "eager fp32": fp32,
@@ -167,6 +170,10 @@ def contenders(overrides: list[str], compiled: bool) -> list[Contender]:
     if compiled:
         found["compiled fp32"] = ours("trainer.compile=true")
         found["compiled bf16"] = ours("trainer.compile=true", "device.precision=bf16")
+    if is_default and where.type == "cpu" and find_spec("jax"):
+        from benchmarks.peers import JaxVAE
+
+        found["jax fp32"] = JaxVAE(splits.train, config.trainer.batch_size)
     if where.type == "cuda":
         found["graph fp32"] = ours("trainer.cuda_graph=true")
     return [Contender(name, one.run) for name, one in found.items()]
@@ -201,6 +208,8 @@ def rows(case: str, runners: list[Contender], batch: int) -> list[dict]:
         if kind in ("eager", "compiled", "graph"):
             row["textbook/this"] = ratio(by_name["textbook"], times)
             row["this/floor"] = ratio(times, by_name[f"floor {precision}"])
+            if "jax fp32" in by_name:
+                row["this/jax"] = ratio(times, by_name["jax fp32"])
         if kind == "evaluate":
             row["this/forward"] = ratio(times, by_name[f"forward {precision}"])
         table.append(row)
@@ -209,7 +218,7 @@ def rows(case: str, runners: list[Contender], batch: int) -> list[dict]:
 
 def show(row: dict) -> str:
     ratios = "   ".join(
-        f"{key} {row[key]:.2f}" for key in ("textbook/this", "this/floor", "this/forward") if key in row
+        f"{key} {row[key]:.2f}" for key in ("textbook/this", "this/floor", "this/jax", "this/forward") if key in row
     )
     return (
         f"{row['case']:<12} {row['contender']:<14} {row['images/s']:>11,.0f} img/s {row['ms']:>8.3f} ms "
@@ -225,6 +234,11 @@ def losses_per_epoch(epochs: int) -> list[dict]:
     torch.manual_seed(config.seed)
     textbook = Textbook(TextbookVAE(), config.trainer.batch_size, where, torch.arange(len(splits.train)))
     ours, found = Ours(config, splits, where), []
+    jax = None
+    if find_spec("jax"):
+        from benchmarks.peers import JaxVAE
+
+        jax = JaxVAE(splits.train, config.trainer.batch_size)
     steps = ours.batches.per_epoch
     for epoch in range(1, epochs + 1):
         textbook.total = 0.0
@@ -232,8 +246,10 @@ def losses_per_epoch(epochs: int) -> list[dict]:
         ours.run(steps)
         theirs, own = textbook.total / (steps * config.trainer.batch_size), ours.meters.read("epoch")["loss"]
         row = {"case": "loss per epoch", "epoch": epoch, "textbook": theirs, "aetrain": own}
-        found.append(row | {"difference": own / theirs - 1})
+        found.append(row | {"difference": own / theirs - 1} | ({"jax": jax.run(steps)} if jax else {}))
         print(f"epoch {epoch}: textbook {theirs:.3f}, aetrain {own:.3f} nats per image ({own / theirs - 1:+.2%})")
+        if jax:
+            print(f"         jax {found[-1]['jax']:.3f} ({found[-1]['jax'] / own - 1:+.2%} of aetrain's)")
     return found
 
 
