@@ -87,7 +87,7 @@ def test_a_sweeps_bar_hears_how_far_its_runs_are():
 def test_a_sweep_ends_with_a_table(tmp_path):
     beta_sweep(tmp_path, {1: (25.1, 80.2), 4: (12.3, 101.0), 1000: (0.0, 201.5)}, {0: 0.0, 1: 0.5})
     head, *rows = summary.table(tmp_path).split("\n")
-    assert head.split()[:3] == ["model.beta", "seeds", "test/nelbo"]
+    assert head.split()[:5] == ["model.beta", "seeds", "test/nelbo", "test/recon", "test/kl"]
     assert len(rows) > 2 and all("±" in row and len(row) == len(head) for row in rows)
 
 
