@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -151,9 +151,10 @@ class Fused:
         if self.found_inf is not None:
             self._steps -= self.found_inf
 
-    def plain_step(self, params: Sequence[Tensor], gradients: Sequence[Tensor], suppress: Tensor) -> None:
-        """`step` in operations that torch.compile can trace: the kernels' formulas, equal to them to rounding. Where
-        suppress, 0-D, is not 0, nothing changes, whatever the gradients are. params: the group's, all of them."""
+    def plain_step(self, gradients: Mapping[int, Tensor], suppress: Tensor) -> None:
+        """`step` in operations that torch.compile can trace: the kernels' formulas, equal to them to rounding.
+        gradients: by the place of their parameter. Where suppress, 0-D, is not 0, nothing changes, whatever they are.
+        """
         group = self.param_groups[0]
         lr, decay, keep = group["lr"], group["weight_decay"], suppress.eq(0)
         if self._steps is not None:
@@ -161,8 +162,8 @@ class Fused:
             beta1, beta2 = group["betas"]
             t = self._steps.double()
             first, second = 1 - beta1**t, (1 - beta2**t).sqrt()  # Kingma & Ba 2015, algorithm 1
-        for i, (p, g) in enumerate(zip(params, gradients, strict=True)):
-            shrunk = p
+        for i, g in gradients.items():
+            shrunk = p = group["params"][i]
             if decay and group.get("decoupled_weight_decay"):
                 shrunk = p - lr * decay * p
             elif decay:

@@ -1,7 +1,6 @@
 """The compiled and the graphed step against the plain one, and what a run must not do: import what it does not need,
 or wait for the device."""
 
-import functools
 import json
 import subprocess
 
@@ -66,6 +65,7 @@ COMPILED = [
     ["model=dae", "optimizer=adamw", "optimizer.weight_decay=0.01"],
     ["model=sparse", "optimizer.weight_decay=0.01"],
     ["model=sparse", "model.penalty=topk", "model.k=25"],
+    ["model=sparse", "model.rho_hat=ema"],
     ["model=contractive"],
     ["model=contractive", "model.estimator=hutchinson"],
     ["model=vae", "net=conv"],
@@ -79,8 +79,7 @@ COMPILED = [
 def as_far_as(request, monkeypatch):
     """`traced`: all of compiling but the C++, whose compiler works for half a minute the first time on a machine."""
     if request.param == "traced":
-        trace = functools.partial(torch.compile, dynamic=False, fullgraph=True, backend="aot_eager")
-        monkeypatch.setattr("aetrain.training.compiled._compiled", trace)
+        monkeypatch.setattr("aetrain.training.compiled.BACKEND", {"backend": "aot_eager"})
 
 
 @pytest.mark.filterwarnings("ignore")  # of torch's compiler, about itself
