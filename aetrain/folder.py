@@ -16,7 +16,7 @@ FILES = (MARK, "config.yaml", "metrics.jsonl", "results.csv", "curves.png", "res
 
 
 def check_new(folder: Path) -> None:
-    """Raise a UserError unless the folder is new, empty, or that of a run which came to no checkpoint."""
+    """Raise a UserError unless the folder is new, empty, or that of a run that has written no checkpoint."""
     if not folder.is_dir():
         return
     if (folder / LAST).exists() or ((folder / "result.json").exists() and is_ours(folder)):
@@ -56,7 +56,7 @@ def _check(path: Path, is_kind) -> None:
 
 
 def begun(folder: Path) -> bool:
-    """Whether a run has come to a checkpoint, or to its result, there."""
+    """Whether a run there has written a checkpoint or its result."""
     return (folder / LAST).is_file() or ((folder / "result.json").is_file() and is_ours(folder))
 
 

@@ -16,6 +16,7 @@ from aetrain.sweeps.report.values import MISSING
 from aetrain.sweeps.report.words import differing, word
 
 DEEPEST = 3  # folders between the one that is listed and a run: outputs/sweeps/<time>/<run>
+SHORTEST = 24  # letters of the choices beside the folder
 MAIN = ("test/nelbo", "test/recon", "val/nelbo", "val/recon", "train/loss")  # the first that a run has is shown
 
 
@@ -61,11 +62,17 @@ def _tags(run: Member) -> Sequence[str]:
 
 
 def table(runs: Sequence[Member], width: int) -> str:
-    """A line for each: state, main metric, what was chosen, and the folder. What does not fit is cut off at the
-    choices: the folder is what one types."""
+    """A line for each: state, main metric, what was chosen, and the folder, which is on a line of its own where there
+    is no room for it. What does not fit is cut off at the choices: the folder is what one types."""
     rows = [(_state(run), _metric(run), _choices(run), str(run.folder)) for run in runs]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    room = min(widths[2], max(12, width - widths[0] - widths[1] - widths[3] - 6))
+    room = min(widths[2], width - widths[0] - widths[1] - widths[3] - 6)
+    if room < min(widths[2], SHORTEST):
+        room = max(SHORTEST, width - widths[0] - widths[1] - 4)
+        return "\n".join(
+            f"{state:<{widths[0]}}  {metric:<{widths[1]}}  {_cut(text, room)}\n  {folder}"
+            for state, metric, text, folder in rows
+        )
     return "\n".join(
         f"{state:<{widths[0]}}  {metric:<{widths[1]}}  {_cut(text, room):<{room}}  {folder}"
         for state, metric, text, folder in rows

@@ -63,7 +63,9 @@ def arguments(overrides: Sequence[str]) -> Resumed | None:
             check_typed(member.config)
         return Resumed(folder, further, sweep=sweep, launch=_launch(folder, sweep, further))
     if not (folder / "config.yaml").exists():
-        raise UserError(f"resume={folder}: no run is there (no config.yaml); give a folder such as outputs/vae/<time>")
+        raise UserError(
+            f"resume={folder}: no run is there (no config.yaml); give a folder such as outputs/vae/<time>, or latest"
+        )
     config = stored.read(folder / "config.yaml")
     changed = stored.changed(config, _further(further, config, folder))
     return Resumed(folder, further, config=changed if logger is None else dataclasses.replace(changed, logger=logger))

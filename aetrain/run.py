@@ -54,8 +54,8 @@ class Run:
 
     def open(self, position: Mapping[str, int] | None = None, step: int = 0) -> Run:
         """Begin to write. position: of `position()` at the checkpoint from which a run continues, after `step` steps;
-        what was appended after it is cut off. Without one nothing of an earlier attempt that came to no checkpoint is
-        kept.
+        what was appended after it is cut off. Without one, nothing is kept of an earlier attempt that wrote no
+        checkpoint.
 
         Raises a UserError where a run with a checkpoint would be overwritten."""
         folder = self.folder
@@ -97,7 +97,7 @@ class Run:
 
     def position(self) -> dict[str, int]:
         """Bytes of each file that grows, all of them on the disk: a checkpoint that holds this can be trusted to find
-        them there, after a power cut too."""
+        them there, even after a power cut."""
         sizes = {}
         for path in _appended(self.folder):
             with open(path, "rb") as file:
@@ -125,7 +125,7 @@ class Run:
             writer.writerow([row.get(column, "") for column in columns])
 
     def epochs(self) -> list[dict[str, float]]:
-        """The rows of results.csv, what is no number left out."""
+        """The rows of results.csv, leaving out what is not a number."""
         with suppress(FileNotFoundError), open(self.folder / "results.csv", encoding="utf-8", newline="") as file:
             return [{tag: float(text) for tag, text in row.items() if tag and text} for row in csv.DictReader(file)]
         return []

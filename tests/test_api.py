@@ -8,7 +8,7 @@ import torch
 
 import aetrain as package
 from aetrain.errors import UserError
-from tests.test_docs import notebook
+from tests.test_docs import readme_python
 
 SMALL = ("data.limit=300", "data.val_size=100", "trainer.max_steps=4", "trainer.batch_size=50", "device=cpu")
 
@@ -84,5 +84,24 @@ def test_the_readmes_lines_run(aetrain, monkeypatch):
     compose = package.config
     monkeypatch.setattr(package, "config", lambda *words: compose(*words, "data.limit=300", "data.val_size=100"))
     names = {}
-    exec(notebook(), names)
+    exec(readme_python()[1], names)
     assert names["codes"].shape == (8, 20) and names["samples"].shape == (16, 1, 28, 28)
+
+
+def test_plain_torch_reads_the_weights_as_the_readme_says(aetrain):
+    result = package.train(package.config("model=vae", *SMALL), aetrain.folder / "run")
+    names: dict = {}
+    exec(readme_python()[0].replace("outputs/vae/<date_time>", str(result.folder)), names)
+    assert names["images"].shape == (16, 784)
+    model, z, x = package.load(result.folder), torch.randn(5, 20), torch.rand(3, 1, 28, 28)
+    assert torch.allclose(names["decoder"](z), model.decode(z).flatten(1), atol=1e-6)
+    first, last = (
+        torch.nn.Linear(*reversed(weight.shape))
+        for name, weight in names["weights"].items()
+        if name.startswith("encoder.") and name.endswith("weight")
+    )
+    for layer, place in ((first, 0), (last, 1)):
+        layer.load_state_dict({kind: names["weights"][f"encoder.layers.{place}.{kind}"] for kind in ("weight", "bias")})
+    mean, log_variance = last(torch.relu(first(x.flatten(1)))).chunk(2, 1)
+    assert torch.allclose(mean, model.encode(x), atol=1e-5)
+    assert torch.allclose(log_variance, model.posterior(x)[1], atol=1e-5)

@@ -37,11 +37,10 @@ def commands() -> Iterator[tuple[str, list[str]]]:
                         yield str(path.relative_to(ROOT)), words[1:]
 
 
-def notebook() -> str:
-    """The README's Python, to be run as it stands."""
-    found = [content for language, content in blocks(ROOT / "README.md") if language == "python"]
-    assert len(found) == 1
-    return found[0]
+def readme_python() -> tuple[str, str]:
+    """The README's Python, to be run as it stands: in plain torch, on a run's folder; and in a notebook."""
+    plain, notebook = [content for language, content in blocks(ROOT / "README.md") if language == "python"]
+    return plain, notebook
 
 
 def test_the_tables_agree_with_the_results(capsys):
@@ -144,7 +143,8 @@ def test_there_are_command_lines():
 
 
 def test_the_readmes_python_compiles():
-    compile(notebook(), "README.md", "exec")
+    for program in readme_python():
+        compile(program, "README.md", "exec")
 
 
 def test_the_readme_is_short():

@@ -10,9 +10,11 @@ import time
 
 import pytest
 
+from aetrain import listing
 from aetrain.config.tree import in_short
 from aetrain.console import MembersBar, ProgressBar, fitting, told, without_repeats
 from aetrain.epochs import EpochTable
+from aetrain.listing import below
 from aetrain.sweeps.report import summary
 from tests.conftest import PYTHON, compose
 from tests.sweeps.report.synthetic import beta_sweep
@@ -87,7 +89,7 @@ def test_a_sweeps_bar_hears_how_far_its_runs_are():
 def test_a_sweep_ends_with_a_table(tmp_path):
     beta_sweep(tmp_path, {1: (25.1, 80.2), 4: (12.3, 101.0), 1000: (0.0, 201.5)}, {0: 0.0, 1: 0.5})
     head, *rows = summary.table(tmp_path).split("\n")
-    assert head.split()[:3] == ["model.beta", "seeds", "test/nelbo"]
+    assert head.split()[:5] == ["model.beta", "seeds", "test/nelbo", "test/recon", "test/kl"]
     assert len(rows) > 2 and all("±" in row and len(row) == len(head) for row in rows)
 
 
@@ -104,3 +106,13 @@ def test_the_configuration_in_short():
     text = in_short(compose("model=beta_vae", "model.schedule.beta.kind=linear", "trainer.epochs=7"), 80)
     assert "model=beta_vae" in text and "beta=4.0" in text and "schedule.beta.kind=linear" in text
     assert "epochs=7" in text and "gamma" not in text and max(map(len, text.split("\n"))) <= 80
+
+
+def test_the_list_of_runs_puts_a_folder_without_room_on_a_line_of_its_own(tmp_path):
+    beta_sweep(tmp_path, {1: (25.1, 80.2), 4: (12.3, 101.0)}, {0: 0.0})
+    runs = sorted(below(tmp_path), key=lambda run: run.number)
+    wide = listing.table(runs, 10_000).split("\n")
+    assert len(wide) == len(runs) and all(line.endswith(str(run.folder)) for line, run in zip(wide, runs, strict=True))
+    narrow = listing.table(runs, len(str(runs[0].folder)) + 20).split("\n")
+    assert narrow[1::2] == [f"  {run.folder}" for run in runs]
+    assert all("model=" in line for line in narrow[::2]) and max(map(len, narrow[::2])) <= len(str(runs[0].folder)) + 20

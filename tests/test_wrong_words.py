@@ -151,6 +151,13 @@ LINES = {
     "model=beta_vae model.beta=[1,2]": "model.beta=[1,2]: it takes one value; a sweep over several is aetrain -m "
                                        "model.beta=1,2",
     "model.beta 4": "model.beta: give a value; did you mean model=beta_vae model.beta=4?",
+    "optimizer.lr=0,001": "optimizer.lr=0,001: did you mean optimizer.lr=0.001?",
+    "hidden_dims=400,200": "hidden_dims=400,200: did you mean net.hidden=[400,200]?",
+    "model=beta_vae,model.beta=4": "model=beta_vae,model.beta=4: words are separated by blanks; did you mean "
+                                   "model=beta_vae model.beta=4?",
+    "run=latest": "run=latest: of which task? Give it first, as in aetrain evaluate run=latest",
+    "resume=.": "resume=.: no run is there (no config.yaml); give a folder such as outputs/vae/<time>, or latest",
+    "trainer.logger=false": "unknown key 'trainer.logger': did you mean logger=…?",
     "net.hidden=400,200": "net.hidden=400,200: one list is net.hidden=[400,200]; for a sweep over its values add -m",
     "net.hidden=400": "net.hidden=400: did you mean net.hidden=[400]?",
     "optimizer.lr=1e-3,": "optimizer.lr=1e-3,: did you mean optimizer.lr=1e-3?",

@@ -56,6 +56,8 @@ def check_words(words: Sequence[str], multirun: bool = False) -> None:
             value[:1] in ("", "_", "{") or re.fullmatch(r"(?i)true|false|null|[\d.]+", value)
         ):
             raise UserError(no_option(key, value))
+        elif key == "run" and not any(other.startswith("task=") for other in words):
+            raise UserError(f"{word}: of which task? Give it first, as in aetrain evaluate {word}")
         elif key in GROUPS or key in PATHS:
             continue
         elif re.fullmatch(r"model\.schedule\.\w+|(model|optimizer)\.schedule", key) and not value.startswith("{"):
@@ -152,6 +154,8 @@ def unreadable(word: str) -> str:
         return f"{word}: {key or 'this'} is not a key; write key=value, as in trainer.epochs=20"
     if value.startswith("=") and value.strip("= "):
         return f"{word}: did you mean {key}={value.strip('= ')}?"
+    if re.fullmatch(r"\w+,[\w.]+=[^,=]+", value) and (is_key(key) or key in GROUPS):
+        return f"{word}: words are separated by blanks; did you mean {word.replace(',', ' ', 1)}?"
     missing = _unclosed(value)
     stripped = value.rstrip(",; ")
     if stripped != value and stripped and not missing:
@@ -202,6 +206,10 @@ def several(word: str, words: Sequence[str] = ()) -> str:
     stripped = value.rstrip(", ")
     if "," not in stripped and stripped != value:
         return f"{word}: did you mean {key}={stripped}?"
+    if float in kinds(key) and re.fullmatch(r"-?\d+,0\d*", value):
+        return f"{word}: did you mean {key}={value.replace(',', '.')}?"
+    if (meaning := _right(word, words or [word])) != word and meaning.endswith("]") and "[" not in value:
+        return f"{word}: did you mean {meaning}?"
     if list in kinds(key) and "[" not in value and re.fullmatch(r"[\d.,eE+-]+", value):
         return f"{word}: one list is {key}=[{stripped}]; for a sweep over its values add -m"
     typed = [part for one in words or [word] for part in _right(one, words or [word]).split(" ")]

@@ -48,12 +48,12 @@ def hparam(help: str, **limits: Any) -> Any:
 
 
 def names(cls: Any) -> list[str] | None:
-    """The keys that a dataclass declares; None for anything else. Its class variables are none."""
+    """The keys that a dataclass declares; None for anything else. Class variables do not count."""
     return [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else None
 
 
 def in_use(config: Any, field: dataclasses.Field) -> bool:
-    """Whether the other values of `config` leave this field a meaning."""
+    """Whether this field has any effect with the other values of `config`."""
     return all(getattr(config, key) in values for key, values in field.metadata.get("only_if", {}).items())
 
 

@@ -13,7 +13,7 @@ import yaml
 def files(folders: Iterable[str], experiment: str | None, primary: str | None) -> list[Path]:
     """The files of the user's own that choose values, in these folders: of an experiment, and the one that -cn names.
 
-    An option of a group gives defaults, of which some may have no effect: it is none of them."""
+    An option of a group gives defaults, of which some may have no effect: it is not one of them."""
     named = [f"experiment/{experiment}" if experiment else None, primary if primary != "config" else None]
     paths = [Path(folder, f"{name}.yaml") for folder in folders for name in named if name]
     return [path for path in paths if path.is_file()]

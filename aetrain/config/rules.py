@@ -1,5 +1,5 @@
 """What only the whole configuration shows: values that do not go together, tasks, objectives and schedules that cannot
-do what is asked of them. Told before anything is written."""
+do what is required of them. Reported before anything is written."""
 
 from __future__ import annotations
 

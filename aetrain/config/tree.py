@@ -124,7 +124,7 @@ def flatten(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
 
 
 # What may change in a run that continues: its length, its logging, its device, where the same data lie, and the
-#  optimizer's numbers (a run that diverged is resumed with a smaller learning rate). The rest would make it
+# optimizer's numbers (a run that diverged is resumed with a smaller learning rate). The rest would make it
 # another run.
 MAY_CHANGE = re.compile(
     r"(trainer\.(?!batch_size$)\w+|device(\.\w+)?|data\.(root|path)|optimizer\.(?!name$|history$|schedule)\w+|logger(\.\w+)?|tags)$"

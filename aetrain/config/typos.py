@@ -37,7 +37,7 @@ def meant(key: str, value: str, words: Sequence[str], siblings: Iterable[str] = 
         return found
     parent, _, _ = key.rpartition(".")
     if parent and leaf in GROUPS:
-        return option_meant(leaf, value) or f"{leaf}={value or '…'}"
+        return option_meant(leaf, value) or f"{leaf}={value if value in options(leaf) else '…'}"
     places = _places(leaf, key.partition(".")[0])
     if places and (leaf not in SYNONYMS or _ready(places, chosen)):
         return _typed(places, value, chosen)

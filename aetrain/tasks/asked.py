@@ -1,4 +1,4 @@
-"""What a task on a trained model is given, and what it comes to. Imports no torch."""
+"""What a task on a trained model is given, and what it returns. Imports no torch."""
 
 from __future__ import annotations
 

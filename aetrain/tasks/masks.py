@@ -19,7 +19,7 @@ HALF = 128  # of 255: a mask file's pixels are missing from here on
 
 def mask_of(word: str, share: float | None, image_shape: tuple[int, int, int]) -> Tensor | None:
     """Where images are missing, (1, H, W), bool: a part of the image by name, so that about `share` of the pixels are
-    (by default SHARE), or what is white in an image file. None for random, which is another for each image. Raises a
+    (by default SHARE), or what is white in an image file. None for random, which differs from image to image. Raises a
     UserError."""
     if word == "random":
         return None

@@ -18,7 +18,7 @@ Mend = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # damaged, labels, mis
 @torch.no_grad()
 def restore(work: Work, name: str, damaged: Damage, mended: Mend, hidden: float | None = None) -> dict[str, float]:
     """<name>.png, in rows: damaged, mended, truth. <name>.csv: PSNR of each image against the truth, in dB, before and
-    after; the metrics are the means over images. Pixels are clipped to [0, 1] for both, as a person sees them.
+    after; the metrics are the means over images. Pixels are clipped to [0, 1] for both, as they are seen.
 
     hidden: the grey in which missing pixels are shown."""
     task, before, after = work.task, [], []

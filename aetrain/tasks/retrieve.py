@@ -19,7 +19,7 @@ AT_ONCE = 2000  # images
 @torch.no_grad()
 def run(work: Work) -> dict[str, float]:
     """neighbours.csv, a row for each image and neighbour; neighbours.png: images, each followed by its neighbours. An
-    image that is itself among those that are searched is no neighbour of its own."""
+    image that is itself among those that are searched is not its own neighbour."""
     task, split, base = work.task, work.split, getattr(work.splits, work.task.among)
     own = work.asked.images is None and work.split_name == task.among
     if task.k > len(base) - own:
@@ -54,7 +54,7 @@ def _nearest(asked: Tensor, known: Tensor, k: int, own: bool) -> Neighbours:
 
 
 def _chance(asked: Tensor, known: Tensor) -> float:
-    """The precision of images that are drawn blindly."""
+    """The precision of images that are drawn at random."""
     share = torch.bincount(known, minlength=int(asked.max()) + 1).double() / len(known)
     return float(share[asked].mean())
 

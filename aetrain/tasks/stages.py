@@ -74,7 +74,7 @@ class Stages:
 
 
 def done(config, folder: Path) -> dict[str, float] | None:
-    """The metrics of a task that has come to its end with this configuration: it stays done."""
+    """The metrics of a task that has finished with this configuration: it stays done."""
     found = train.result(folder)
     if found["status"] != "done" or found.get("config_hash") != config_hash(config, content_sum(config.data)):
         return None

@@ -114,7 +114,7 @@ def started(config, folder: Path, overrides: list[str], splits: Splits, where: t
 
 
 def conclude(training: Training) -> dict[str, float]:
-    """Test a training that has come to its end and write result.json; returns the last metrics. Raises RunFailed where
+    """Test a finished training and write result.json; returns the last metrics. Raises RunFailed where
     the last update has left no finite loss: the latch checks steps, and there was no further one."""
     config, metrics = training.config, training.test()
     if not math.isfinite(metrics["test/loss"]):
@@ -146,7 +146,7 @@ def _rounded(values: list[Any]) -> list[Any]:
 
 
 def write_off(training: Training, error: AetrainError | Interrupted) -> None:
-    """result.json of a training that has not come to its end."""
+    """result.json of a training that did not finish."""
     if training.is_concluded:
         return
     status = "interrupted" if isinstance(error, Interrupted) else "failed"
@@ -156,7 +156,7 @@ def write_off(training: Training, error: AetrainError | Interrupted) -> None:
 
 
 def tell(training: Training, metrics: dict[str, float]) -> None:
-    """What a person wants to know at the end."""
+    """What the user wants to know at the end."""
     for finding in findings(training):
         log.info(finding)
     tested = {tag: value for tag, value in metrics.items() if tag.startswith("test/")}
@@ -172,7 +172,7 @@ def tell(training: Training, metrics: dict[str, float]) -> None:
 
 
 def findings(training: Training) -> list[str]:
-    """What a person should know of the trained model, a sentence each."""
+    """What the user should know about the trained model, a sentence each."""
     model, steps = training.model, training.step
     collapsed = collapse.finding(model, training.splits.test, steps)
     is_short = steps < collapse.FEW_STEPS and training.config.optimizer.name != "lbfgs"

@@ -16,7 +16,7 @@ class Logger:
     name: str = setting("tensorboard alone, or beside it mlflow or wandb", choices=("tensorboard", "mlflow", "wandb"))
 
     def check(self) -> None:
-        """Raise a UserError for what cannot work here. Imports no package of a logger's."""
+        """Raise a UserError for what cannot work here. Imports no logger's package."""
 
 
 @dataclass

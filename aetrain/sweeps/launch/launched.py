@@ -1,4 +1,4 @@
-"""One member of a sweep on its way."""
+"""One member of a sweep while it is run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aetrain.sweeps.report.read import read
 
 @dataclass
 class Launched:
-    """member: None for a trial that was refused. label: for lines about it."""
+    """member: None for a trial that was refused. label: for log lines about it."""
 
     config: DictConfig  # Hydra's, with its own part
     member: Member | None

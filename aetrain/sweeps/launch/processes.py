@@ -113,11 +113,11 @@ class Process:
 
     @property
     def signs(self) -> list[Any]:
-        """What `wait` waits for: its end, or a word of it."""
+        """What `wait` waits for: its end, or a message."""
         return [self._process.sentinel, *([] if self._has_hung_up else [self._results])]
 
     def hear(self) -> None:
-        """Take in what it has said."""
+        """Receive its messages."""
         try:
             while not self._has_hung_up and self._results.poll():
                 match self._results.recv():

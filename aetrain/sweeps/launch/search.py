@@ -29,7 +29,7 @@ def swept_keys(overrides: Sequence[str]) -> list[str]:
 
 
 def check_search(args: Arguments) -> None:
-    """What can be said of a search before its first trial. Raises a UserError."""
+    """What can be checked of a search before its first trial. Raises a UserError."""
     chosen, swept = sweeper(args.overrides), swept_keys(args.overrides)
     if not chosen or not all("." in key for key in swept):  # groups decide which keys there are
         return

@@ -35,9 +35,11 @@ def table(folder: Path) -> str:
 
 
 def _main_first(sweep: Sweep) -> list[str]:
-    """What runs are compared by, then the other metrics in order of interest."""
+    """What runs are compared by and its two parts, then the other metrics in order of interest: the loss, which differs
+    with its weights, is what a narrow terminal can do without."""
     main = sweep.objective()
-    return [tag for tag in dict.fromkeys([main, *sweep.metrics]) if tag]
+    parts = [tag for name in ("recon", "kl") if (tag := f"{sweep.split}/{name}") in sweep.metrics]
+    return [tag for tag in dict.fromkeys([main, *parts, *sweep.metrics]) if tag]
 
 
 def _settings(point: Point, told: bool, several: bool) -> list[str]:

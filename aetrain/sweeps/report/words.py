@@ -9,14 +9,16 @@ import functools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import MISSING as OMITTED
 
 from aetrain.config import stored
 from aetrain.config.conf import CONF
+from aetrain.config.schema.net import Net
 from aetrain.config.schema.schedule import Schedule
 from aetrain.sweeps.report.read import Member
 from aetrain.sweeps.report.values import MISSING, Missing, Odd, Value, flatten
@@ -107,7 +109,9 @@ def defaults(config: Mapping[str, Value]) -> tuple[dict[str, str], dict[str, Val
     choices |= _option("model", config.get("model.name", choices.get("model")))[1]
     chosen = {group: config.get(f"{group}.name", choices.get(group)) for group in GROUPS}
     tree: dict[str, Any] = {group: dict(_option(group, chosen[group])[0]) for group in GROUPS}
-    if not tree["net"]:
+    if tree["net"]:
+        tree["net"] = {field.name: field.default for field in fields(Net) if field.default != OMITTED} | tree["net"]
+    else:
         del tree["net"]  # of the first generation, where it was a part of the model
     tree["optimizer"]["schedule"] = asdict(Schedule())
     tree["model"] = {key: _chosen(value, config) for key, value in tree["model"].items()}
