@@ -29,6 +29,7 @@ def initial(word: str) -> Path:
 def _one_of(folder: Path) -> str:
     """The rest of a line about a folder of several runs: which of them to give, the best of those that are done."""
     runs = [run for run in find(folder).members if (run.folder / "checkpoints").is_dir()]
+    runs = [run for run in runs if run.status == "done"] or runs
     if not runs:
         return "several runs, of which none has a checkpoint yet; give another run's folder"
     measured = [run for run in runs if _objective(run)]

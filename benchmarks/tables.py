@@ -180,6 +180,8 @@ def gpu_stacks(rows: Rows) -> Iterable[Sequence[str]]:
         if row["step"] == "stacks" and row["case"].startswith("K = "):
             cases.setdefault(row["case"].removeprefix("K = "), {})[row["contender"]] = row
     for k, by in cases.items():
+        if by.keys() < {"eager", "graph"}:
+            continue  # it was cut in between
         graph = by["graph"]
         yield k, ms(by["eager"]["ms"]), ms(graph["ms"]), f"{graph['ms'] / int(k):.3f}", f"{graph['MiB']:,.0f}"
 

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 LARGEST_SIDE = 4096
 HEADERS_AT_ONCE = 256
+ESCAPED = ("utf-8", "surrogateescape")  # names of files and folders are bytes of any kind
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,11 @@ def content_sum(config: Encoded, look: Look) -> str:
     found, held = _decoded(config, look)
     total = hashlib.blake2b(held.sum.encode(), digest_size=8)
     kept = _kept(found.scan, held)
-    total.update("\n".join(file.name for file in found.scan.files).encode("utf-8", "surrogateescape"))
+    total.update("\n".join(file.name for file in found.scan.files).encode(*ESCAPED))
     for part, rows in kept.items():
         total.update(part.encode() + rows.tobytes())
     if found.scan.labels is not None:
-        total.update(found.scan.labels.astype(np.int64).tobytes() + "\n".join(found.scan.classes).encode())
+        total.update(found.scan.labels.astype(np.int64).tobytes() + "\n".join(found.scan.classes).encode(*ESCAPED))
     return total.hexdigest()
 
 

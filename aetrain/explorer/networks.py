@@ -1,4 +1,4 @@
-"""A model's two halves as lists of steps, which a program that knows only these can follow: page/networks.js."""
+"""A model's two halves as lists of steps, which a program that knows only these can follow: assets/networks.js."""
 
 from __future__ import annotations
 

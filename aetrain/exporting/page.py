@@ -8,7 +8,7 @@ from aetrain.models import Autoencoder
 
 TEXT = """# {model}, exported
 
-Trained by aetrain; `encoder` and `decoder` take and give tensors of float32{labels}, a batch of any size first. There
+Trained by aetrain; `encoder` and `decoder` take and return float32 tensors{labels}, a batch of any size first. There
 is no noise in them.
 
 | | tensor | shape | values |
@@ -55,7 +55,7 @@ New images: the prior of the codes is the standard normal distribution.
 
 # Of a model that is given the class of every image.
 WITH_LABELS = {
-    "labels": ", and labels of int64",
+    "labels": " (labels are int64)",
     "label_row": "| encoder, in; decoder, in | `label` | (batch) | the class, 0 to {last}, by its place in "
     "`classes.json`; for any other number the output is NaN |\n",
     "label_line": "labels = np.random.randint({classes}, size=8)  # yours: the classes' places in classes.json\n",

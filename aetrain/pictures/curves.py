@@ -1,6 +1,6 @@
 """How the terms of an objective went from epoch to epoch.
 
-Drawn without matplotlib, as all that a training draws of itself: with its import that took longer than a short run.
+Drawn without matplotlib, whose import takes longer than a short run.
 """
 
 from __future__ import annotations
@@ -102,10 +102,11 @@ def padded(low: float, high: float) -> tuple[float, float]:
 
 
 def ticks(low: float, high: float, least: float = 0.0) -> Iterator[tuple[float, str]]:
-    """Three to seven round numbers between the two, and how they are written. least: the smallest distance."""
+    """Two to seven round numbers between the two, and how they are written. least: the smallest distance."""
     rough = (high - low) / 6
     size = 10.0 ** math.floor(math.log10(rough))
     step = max(least, next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough * 0.999))
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    told = max(6, math.ceil(math.log10(max(abs(low), abs(high), step) / step)) + 1)  # digits in which neighbours differ
     for i in range(math.ceil(low / step), math.floor(high / step) + 1):
-        yield i * step, f"{i * step:.{digits}f}" if digits < 7 and abs(i * step) < 1e6 else f"{i * step:.6g}"
+        yield i * step, f"{i * step:.{digits}f}" if digits < 7 and abs(i * step) < 1e6 else f"{i * step:.{told}g}"

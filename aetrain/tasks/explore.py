@@ -48,7 +48,9 @@ LONGEST = 60  # characters of a folder's name
 # Pixels of which means and scores are taken, at most: more than MNIST's test images have. Convolutions over 10,000
 # colour images of 64x64 take most of a minute.
 PIXELS, PIXELS_SCORED = 12_500_000, 2_500_000
-LEFT_OUT = ("hydra.", "data.root", "data.path", "model.schedule", "optimizer.schedule", "task.")  # of the configuration
+# Of the configuration: whatever is none of the model's, and paths of this machine.
+LEFT_OUT = ("hydra.", "model.schedule.", "optimizer.schedule.", "task.")
+PATHS = ("init", "data.root", "data.path")
 
 
 @dataclass
@@ -76,9 +78,10 @@ class Subject:
 @torch.no_grad()
 def run(work: Work) -> dict[str, float]:
     """explore.html. The metrics say how many images and models are in it, and how large it is."""
+    split = work.split  # before the others: what is wrong with it is none of their faults
     subjects, left_out = _subjects(work)
     room = work.task.size * MB - sum(subject.size for subject in subjects) - REST
-    images = shown(work.split, work.task.n, int(room), int(PER_PLACE * (len(subjects) - 1)))
+    images = shown(split, work.task.n, int(room), int(PER_PLACE * (len(subjects) - 1)))
     found: list[Told] = []
     for subject in subjects:
         try:
@@ -157,6 +160,8 @@ def _beside(work: Work, asked: Asked) -> Work:
             f"model={other.config.model.name} is given classes, and they are other ones than those of the first run's "
             "images; give it as run=…"
         )
+    if other.config.model.needs_labels and bool((work.split.labels < 0).any()):
+        raise UserError(f"model={other.config.model.name} is given the class of every image, and some have none")
     other.split, other.split_name = work.split, work.split_name  # and are not loaded again
     return other
 
@@ -225,7 +230,7 @@ def _sigma(model: Autoencoder, x: Tensor) -> float | None:
 def _config(work: Work) -> dict[str, object]:
     """The run's, without the paths of this machine."""
     config = flatten(plain(work.config))
-    return {key: value for key, value in config.items() if not key.startswith(LEFT_OUT)}
+    return {key: value for key, value in config.items() if not key.startswith(LEFT_OUT) and key not in PATHS}
 
 
 def _about(subjects: Sequence[Subject], left_out: Sequence[str]) -> list[str]:

@@ -51,7 +51,7 @@ def run(work: Work) -> dict[str, float]:
     files = FILES
     if model.config.needs_labels:
         files = files | OF_CLASSES
-        content[CLASSES] = json.dumps(work.class_names, ensure_ascii=False, indent=1).encode()
+        content[CLASSES] = json.dumps(work.class_names, indent=1).encode()
     for name in files:
         work.out.file(name, content[name])
     work.out.file("export.md", page(model, files, differences).encode())

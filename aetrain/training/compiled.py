@@ -21,7 +21,8 @@ def make_compiled_step(model: nn.Module, optimizer: Fused, precision: Precision,
                        latch: Latch) -> Step:  # fmt: skip
     """What `make_step` makes, in operations that can be traced: gradients by torch.func.grad, the update by
     `Fused.plain_step`. It draws the random numbers that the eager step draws, and agrees with it to rounding. Compiled
-    at the first call, for the shapes of that batch.
+    at the first call, for the shapes of that batch. Every parameter must take part in the loss: one that does not has a
+    gradient of 0 here and none there.
     """
     params = {name: p for name, p in model.named_parameters() if p.requires_grad}
     stored = model.state_dict().keys()

@@ -87,7 +87,8 @@ class Training:
         self.pending = False  # whether what is due after this step is still to be done
         self.first_step = 0  # of this process: the latch counts from here
         self.interrupted_at: dict[str, Any] | None = None  # the state that an interruption has put into last.pt
-        self.slow = not isinstance(self.run_steps, Graphed)  # whether the last step was; of the first nobody knows
+        # Whether the last step was; of the first nobody knows, and one that compiles is. Captures are not interrupted.
+        self.slow = is_compiled or not isinstance(self.run_steps, Graphed)
         self._saves = 0  # of last.pt
         self._mark = (0, time.perf_counter())  # step and time of the last speed measurement
         self._saved_at = self.started = self._began = time.monotonic()

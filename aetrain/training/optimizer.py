@@ -73,8 +73,7 @@ def _in_portions(*lists: Sequence[Tensor]) -> list[list[Tensor]]:
     as long as it saves the device: for a graph, which is captured once."""
     size = -(-sum(tensor.numel() for tensor in lists[0]) // _PORTIONS)
     size = -(-size // 2048) * 2048  # what a block does at a time
-    # A gradient may come transposed, a parameter and its state lie as they were made.
-    return [[part for tensor in tensors for part in tensor.reshape(-1).split(size)] for tensors in lists]
+    return [[part for tensor in tensors for part in tensor.view(-1).split(size)] for tensors in lists]
 
 
 class Fused:
@@ -135,6 +134,7 @@ class Fused:
         gradients = [p.grad for p in params]
         slots = [[slot[i] for i in used] for slot in self._slots.values()]
         if params[0].is_cuda and torch.cuda.is_current_stream_capturing():
+            gradients = [g.contiguous() for g in gradients]  # one may come transposed
             params, gradients, *slots = _in_portions(params, gradients, *slots)
         common = {"lr": group["lr"], "weight_decay": group["weight_decay"], "maximize": False,
                   "found_inf": self.found_inf}  # fmt: skip

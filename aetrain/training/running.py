@@ -21,7 +21,7 @@ WARM_UP = 4  # steps before a capture: lazily made state and workspaces must be 
 TOGETHER = 10  # steps of one graph: the host then has time to spare also where a step takes 50 µs
 
 # Does steps from the 0-based `first` on, at least one and at most `most`, and returns how many. The next event of the
-# run (a log point, the end of an epoch) must not lie within `most`.
+# run (a log point, the end of an epoch) may come after the last of `most` steps, not before.
 Runner = Callable[[int, int], int]
 
 
@@ -106,8 +106,7 @@ class Graphed:
             self._meters.add(self._step(*self._batches.read(i)))
 
     def _on_a_stream_of_its_own(self) -> None:
-        """A step as torch asks: the default stream cannot be captured, and what is allocated lazily should belong to
-        the one that will be."""
+        """A step on the stream of the capture, as torch requires: what is allocated lazily then belongs to it."""
         current = torch.cuda.current_stream(self._side.device)
         self._side.wait_stream(current)
         with torch.cuda.stream(self._side):

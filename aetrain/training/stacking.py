@@ -171,14 +171,12 @@ class StackSchedule:
         self._groups = [one.param_groups[0] for one in (optimizer, *(member.optimizer for member in members))]
         self._schedulers = [member.scheduler for member in members]
         self._rows = [buffers[name] for name in self._schedulers[0].hparams(0)]
-
-    @property
-    def places(self) -> list[Tensor]:
         own = self._schedulers[0].places  # the learning rate, of which all have one, and the first member's hparams
-        return [*own[: len(own) - len(self._rows)], *self._rows]
+        self._rates = len(own) - len(self._rows)
+        self.places = [*own[: self._rates], *self._rows]
 
     def values(self, step: int) -> list[float | list[float]]:
-        rates = self._schedulers[0].values(step)[: len(self.places) - len(self._rows)]
+        rates = self._schedulers[0].values(step)[: self._rates]
         members = [scheduler.hparams(step).values() for scheduler in self._schedulers]
         return [*rates, *map(list, zip(*members, strict=True))]
 
@@ -186,8 +184,7 @@ class StackSchedule:
         self._schedulers[0].apply_lr(step)
         for group in self._groups:
             group["lr"] = self._groups[1]["lr"]  # a number on the CPU
-        rates = len(self.places) - len(self._rows)
-        for row, values in zip(self._rows, self.values(step)[rates:], strict=True):
+        for row, values in zip(self._rows, self.values(step)[self._rates :], strict=True):
             row.copy_(torch.tensor(values, dtype=row.dtype), non_blocking=True)
 
 

@@ -1,9 +1,11 @@
 """`aetrain explore run=…`, in a real browser."""
 
+import dataclasses
 import json
 import os
 import re
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +13,8 @@ import torch
 import aetrain as package
 from aetrain.document import data
 from aetrain.errors import UserError
+from aetrain.tasks import explore
+from tests.conftest import compose
 from tests.explorer.pages import lively, opened, pixels, written
 from tests.tasks.conftest import TINY
 
@@ -317,3 +321,9 @@ def test_networks_that_the_page_does_not_know_are_refused_before_anything_is_loa
     config.net.name = "of_a_package"
     with pytest.raises(UserError, match="not net=of_a_package"):
         task.check(config)
+
+
+def test_no_path_of_this_machine_is_in_the_page():
+    config = dataclasses.replace(compose("data.root=/secret"), init="/secret/run")
+    told = explore._config(SimpleNamespace(config=config))
+    assert "model.latent_dim" in told and "/secret" not in str(told)
