@@ -82,7 +82,7 @@ def seeds(rows: Rows) -> Iterable[Sequence[str]]:
 
 
 def speed(rows: Rows) -> Iterable[Sequence[str]]:
-    yield "vae 784-400-20", "images/s", "ms per step: median (min – max)", "× faster than textbook", "× own floor"
+    yield "vae 784-400-20", "images/s", "ms per step: median (min – max)", "× faster than textbook", "× own floor", "× JAX"
     for row in rows:
         if row["case"] in ("vae-128", "vae-1024") and row["ms"] is not None and row["contender"] not in INFERENCE:
             yield (
@@ -91,6 +91,7 @@ def speed(rows: Rows) -> Iterable[Sequence[str]]:
                 ms(row["ms"]) if row["min"] is None else f"{ms(row['ms'])} ({ms(row['min'])} – {ms(row['max'])})",
                 "1" if row["contender"] == "textbook" else ratio(row, "textbook/this"),
                 "1" if row["contender"].startswith("floor") else ratio(row, "this/floor"),
+                "1" if row["contender"].startswith("jax") else ratio(row, "this/jax"),
             )
 
 
@@ -116,11 +117,12 @@ def speed_models(rows: Rows) -> Iterable[Sequence[str]]:
 
 
 def losses(rows: Rows) -> Iterable[Sequence[str]]:
-    yield "epoch", "textbook loop", "aetrain", "apart"
+    yield "epoch", "textbook loop", "aetrain", "apart", "JAX"
     for row in rows:
         if row["case"] == "loss per epoch":
             apart = f"{100 * row['difference']:.2f} %"
-            yield str(row["epoch"]), f"{row['textbook']:.2f}", f"{row['aetrain']:.2f}", apart
+            jax = f"{row['jax']:.2f}" if "jax" in row else ""
+            yield str(row["epoch"]), f"{row['textbook']:.2f}", f"{row['aetrain']:.2f}", apart, jax
 
 
 def sweeps(rows: Rows) -> Iterable[Sequence[str]]:
