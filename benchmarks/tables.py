@@ -83,7 +83,8 @@ def seeds(rows: Rows) -> Iterable[Sequence[str]]:
 
 def speed(rows: Rows) -> Iterable[Sequence[str]]:
     yield (
-        "vae 784-400-20", "images/s", "ms per step: median (min – max)", "× faster than textbook", "× own floor", "× JAX",
+        "vae 784-400-20", "images/s", "ms per step: median (min – max)", "× faster than textbook", "× own floor",
+        "× JAX",
     )  # fmt: skip
     for row in rows:
         if row["case"] in ("vae-128", "vae-1024") and row["ms"] is not None and row["contender"] not in INFERENCE:

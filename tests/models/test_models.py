@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 import torch
 
-from aetrain.config.schema.net import ACTIVATIONS, Conv
+from aetrain.config.schema.net import ACTIVATIONS
 from aetrain.config.tables import MODELS
 from aetrain.models.contractive import jacobian_squared_norm
 from aetrain.noise import Noise
@@ -412,7 +412,7 @@ def test_images_too_small_for_convolutions_are_a_user_error():
     from aetrain.errors import UserError
 
     with pytest.raises(UserError, match=r"at least 8 pixels, these are 1x2; give net=mlp"):
-        Conv("conv", [8], [], 4, 2, "none", "relu").check((1, 1, 2))
+        compose("net=conv").net.check((1, 1, 2))
 
 
 def test_doubling_the_side_multiplies_the_squared_error_by_four_and_nothing_else():
