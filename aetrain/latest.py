@@ -21,10 +21,18 @@ def named(key: str, word: str, sweeps: bool = False) -> Path:
         return path_of(key, word)
     kind = kind or ("sweeps" if sweeps else "*")
     found = [path for path in OUTPUTS.glob(f"{kind}/*/") if BEGUN.fullmatch(path.name)] if is_plain(kind) else []
+    found = [path for path in found if _is_begun(path)]
     if not found:
         where = OUTPUTS / kind if kind != "*" else OUTPUTS
         raise UserError(f"{key}={word}: nothing has been trained below {where}/; give a folder, as in {key}=runs/mine")
     return max(found, key=lambda path: path.name)
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether it holds a run or runs; the folder of one that was broken off while it was composed does not."""
+    if any((folder / name).exists() for name in ("config.yaml", "sweep.json", "multirun.yaml")):
+        return True
+    return any((run / "config.yaml").exists() for run in folder.iterdir() if run.name != ".hydra")
 
 
 def path_of(key: str, word: str) -> Path:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from aetrain.errors import EXIT_CODES, Interrupted
 
@@ -41,15 +42,29 @@ def reader_may_leave() -> Iterator[None]:
         os.close(null)
 
 
+def is_importing(frame: FrameType | None) -> bool:
+    """Whether what runs in a frame is the import of a module. An exception that is raised there can be lost, or abort
+    the process: torch's own C++ code runs Python's, and does not expect one."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """Within: SIGINT, SIGTERM and SIGHUP raise Interrupted; the first process of a container would not hear them at
-    all. What is ignored, as under nohup, stays so."""
+    all. What is ignored, as under nohup, stays so. While a module is imported they end the process there and then."""
     came: list[int] = []
 
-    def end(number: int, _frame: object = None) -> None:
+    def end(number: int, frame: FrameType | None = None) -> None:
         came.append(number)
-        raise Interrupted(f"{signal.Signals(number).name}: stopped", EXIT_CODES[number])
+        message = f"{signal.Signals(number).name}: stopped"
+        if is_importing(frame):
+            os.write(2, f"aetrain: {message}\n".encode())
+            os._exit(EXIT_CODES[number])
+        raise Interrupted(message, EXIT_CODES[number])
 
     usual = (signal.SIG_DFL, signal.default_int_handler)
     before = {number: signal.getsignal(number) for number in EXIT_CODES if signal.getsignal(number) in usual}

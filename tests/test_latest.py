@@ -18,6 +18,8 @@ def outputs(tmp_path, monkeypatch):
     for folder in ("vae/2026-01-02_10-00-00-000001", "ae/2026-01-03_10-00-00-000001_mine",
                    "sweeps/2026-01-01_10-00-00-000001", "vae/2026-01-01_23-59-59-999999", "vae/zzz"):  # fmt: skip
         (tmp_path / "outputs" / folder).mkdir(parents=True)
+        (tmp_path / "outputs" / folder / ("sweep.json" if "sweeps" in folder else "config.yaml")).touch()
+    (tmp_path / "outputs" / "vae" / "2026-12-31_10-00-00-000001" / ".hydra").mkdir(parents=True)  # broken off at once
     (tmp_path / "outputs" / "vae" / "2027-01-01_00-00-00-000000").touch()  # a file
     return Path("outputs")
 

@@ -160,6 +160,24 @@ def test_a_signal_before_there_is_anything_to_write(aetrain, monkeypatch, number
     assert not (aetrain.folder / "run").exists() and signal.getsignal(number) is before
 
 
+IMPORTING = """
+import os, signal, sys
+from pathlib import Path
+Path(sys.argv[1], "catching.py").write_text("import os, signal\\ntry: os.kill(os.getpid(), signal.SIGINT)\\n"
+                                             "except BaseException: pass")
+sys.path.insert(0, sys.argv[1])
+from aetrain import cli
+cli.composed = lambda *_: __import__("catching")
+cli.main(["hydra.run.dir=run"])
+"""
+
+
+def test_a_signal_is_not_lost_in_an_import(tmp_path):
+    """torch's runs Python in C++ code that swallows an exception, or aborts."""
+    done = subprocess.run([PYTHON, "-c", IMPORTING, tmp_path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "aetrain: SIGINT: stopped\n")
+
+
 def test_what_is_ignored_stays_ignored(aetrain, monkeypatch):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
     composed = cli.composed

@@ -8,8 +8,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from aetrain.errors import EXIT_CODES, Interrupted
+from aetrain.surroundings import is_importing
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +26,12 @@ class Requests:
         self._waits = False  # within `deferred`
         self._raised = False
 
-    def receive(self, number: int, _frame: object = None) -> None:
+    def receive(self, number: int, frame: FrameType | None = None) -> None:
         if number == signal.SIGUSR1:
             self.checkpoint = True
         elif self.stop is None:
             self.stop = signal.Signals(number)
-            if not self._waits:
+            if not self._waits and not is_importing(frame):  # else it waits for whoever asks next
                 self._raise()
         elif number == signal.SIGINT:
             raise KeyboardInterrupt  # a second Ctrl-C stops at once

@@ -78,6 +78,8 @@ def find(folder: Path) -> Found:
 
 
 def is_run(path: Path) -> bool:
+    if path.name == ".hydra":  # which has a config.yaml, of the run that it is in
+        return False
     return is_folder(path) and (is_file(path / "config.yaml") or is_file(path / "result.json"))
 
 
