@@ -136,7 +136,7 @@ def _check(name: str, words: Sequence[str]) -> None:
             continue
         if "=" not in word:
             raise UserError(
-                f"{word}: write which word it belongs to, as in run={word}"
+                f"{word}: say what it is, as in run={word}"
                 if "/" in word or word == "latest"
                 else _bare(word)
             )

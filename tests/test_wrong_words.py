@@ -129,7 +129,7 @@ LINES = {
     "resume=": "resume=: give the folder of a run or of a sweep, or resume=latest",
     # words of a task on a trained model
     "sample": "aetrain sample: of which run? Give run=latest, or a folder, as in run=outputs/<model>/<time>",
-    "sample latest": "latest: write which word it belongs to, as in run=latest",
+    "sample latest": "latest: say what it is, as in run=latest",
     "sample num_samples=8 run=runs/a": "unknown key 'num_samples': did you mean n=8?",
     "sample ckpt=runs/a": "unknown key 'ckpt': did you mean run=runs/a?",
     "evaluate model=runs/a": "model=runs/a: did you mean run=runs/a?",

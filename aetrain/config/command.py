@@ -129,7 +129,7 @@ def _bare(i: int, words: Sequence[str]) -> str:
     if near:
         return f"{word}: write group=option; did you mean {near[0]}?"
     if os.path.isdir(word):
-        return f"{word}: write which word it belongs to, as in resume={word}"
+        return f"{word}: say what it is, as in resume={word}"
     value = "" if "=" in after else after
     is_name = re.fullmatch(r"[\w.-]+", word) and (i or (value and word in {**leaves(), **SYNONYMS}))
     if is_name and (meaning := meant(word, value, words)):
