@@ -136,9 +136,7 @@ def _check(name: str, words: Sequence[str]) -> None:
             continue
         if "=" not in word:
             raise UserError(
-                f"{word}: say what it is, as in run={word}"
-                if "/" in word or word == "latest"
-                else _bare(word)
+                f"{word}: say what it is, as in run={word}" if "/" in word or word == "latest" else _bare(word)
             )
         if group == "hydra":
             raise UserError(f"{word}: a task on a trained model takes out=…, for its folder, and none of Hydra's keys")
