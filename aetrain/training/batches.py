@@ -33,8 +33,8 @@ class Batches:
 
     @property
     def is_resident(self) -> bool:
-        """Whether `gather` stays on the device."""
-        return self._ahead is None
+        """Whether all images lie on the device, as they are: `gather` stays there."""
+        return isinstance(self._split, Split)
 
     def get(self, step: int) -> Batch:
         """The batch of a 0-based step: x (B, C, H, W) in [0, 1] and labels (B,)."""

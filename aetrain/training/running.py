@@ -26,12 +26,12 @@ Runner = Callable[[int, int], int]
 
 
 def runner(config, step: Step, batches: Batches, meters: Meters, schedule: Schedule, device: torch.device) -> Runner:
-    """What trainer.cuda_graph asks for: null is a graph wherever one can be captured, which is known of our own models,
-    networks and data."""
+    """What trainer.cuda_graph asks for: null is a graph where one is known to be captured: of our own models, networks
+    and data, and images that lie on the device."""
     wanted = config.trainer.cuda_graph
     if device.type == "cuda" and config.optimizer.name != "lbfgs":
         ours = all(type(part).__module__.startswith("aetrain.") for part in (config.model, config.net, config.data))
-        if wanted or (wanted is None and ours):
+        if wanted or (wanted is None and ours and batches.is_resident):
             return Graphed(step, batches, meters, schedule, device)
     elif wanted:
         log.info("trainer.cuda_graph=true: there is no GPU here, steps run eagerly")

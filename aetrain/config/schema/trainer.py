@@ -29,7 +29,7 @@ class Trainer:
                                 choices=("stop", "skip"))  # fmt: skip
     compile: bool = setting("torch.compile around the whole step: takes 4 to 34 s, which many epochs repay")
     cuda_graph: Optional[bool] = setting("on a GPU, replay the steps as CUDA graphs: the same numbers, a twelfth of "
-                                         "the time; null: for models, networks and data of aetrain's own")  # fmt: skip
+                                         "the time; null: for aetrain's own models and resident data")  # fmt: skip
     profile_steps: int = setting("steps that are profiled, the 11th and on, into profile.txt and profile.json; 0: none",
                                  min=0)  # fmt: skip
     test: str = setting("which weights the test split is evaluated with: the last, or those of the best val/loss",
