@@ -15,8 +15,8 @@ OPTIONS = ["model=vae", "model=beta_vae", "model=sparse", "net=conv", "optimizer
            "data=digits", "+debug=fast", "device=cpu", "no=group", "model=nothing"]  # fmt: skip
 VALUES = ["seed=3", "seed=4", "model.beta=2", "model.beta=0.5", "model.beta=${seed}", "model.rho=0.1", "net.hidden=[3]",
           "net.hidden=[]", "trainer.epochs=2", "trainer.patience=null", "trainer.nothing=1", "init=null", "init=a/b",
-          "+model.schedule.beta.kind=linear", "model.schedule.beta.kind=linear", "model.schedule={}", "~trainer.patience",
-          "hydra.job.chdir=false", "++trainer.epochs=4", "trainer={epochs:3}", "data.root='a b'", "seed=x y",
+          "+model.schedule.beta.kind=linear", "model.schedule.beta.kind=linear", "model.schedule={}",
+          "~trainer.patience", "hydra.job.chdir=false", "++trainer.epochs=4", "trainer={epochs:3}", "data.root=a/b",
           "model@other=vae", "data.limit=1e3", "net.channels=[8,16]", "seed.deeper=1", "optimizer.lr=???"]  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def _has(config: DictConfig, override: Override) -> bool:
     """Whether the configuration has such a value, be it null or missing."""
     node: Any = config
     for part in override.key_or_group.split("."):
-        if not isinstance(node, DictConfig) or node._is_none() or node._is_missing() or part not in node.keys():
+        if not isinstance(node, DictConfig) or node._is_none() or node._is_missing() or part not in node._content:
             return False
         node = node._get_node(part)
     return not isinstance(node, DictConfig)
