@@ -22,9 +22,11 @@ from aetrain.config.schema.model.beta_vae import BetaVAE
 from aetrain.config.schema.model.contractive import Contractive
 from aetrain.config.schema.model.cvae import CVAE
 from aetrain.config.schema.model.dae import DAE
+from aetrain.config.schema.model.dip_vae import DIPVAE
 from aetrain.config.schema.model.iwae import IWAE
 from aetrain.config.schema.model.sparse import Sparse
 from aetrain.config.schema.model.vae import VAE
+from aetrain.config.schema.model.wae import WAE
 from aetrain.config.schema.task.anomaly import Anomaly
 from aetrain.config.schema.task.base import OnRun
 from aetrain.config.schema.task.classify import ClassifyTask
@@ -115,7 +117,8 @@ def _loaded(group: str, point: EntryPoint) -> type:
 MODELS = Table(
     "models",
     {"ae": AE, "dae": DAE, "sparse": Sparse, "contractive": Contractive,
-     "vae": VAE, "beta_vae": BetaVAE, "iwae": IWAE, "cvae": CVAE, "beta_tcvae": BetaTCVAE},
+     "vae": VAE, "beta_vae": BetaVAE, "iwae": IWAE, "cvae": CVAE, "beta_tcvae": BetaTCVAE,
+     "dip_vae": DIPVAE, "wae": WAE},
     "aetrain.models",
     "model",
 )  # fmt: skip

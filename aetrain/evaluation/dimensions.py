@@ -38,7 +38,7 @@ def dimensions(model: Autoencoder, split: Split, most: int = MOST) -> Dimensions
     codes, kls = [], []
     with evaluating(model):
         for x, y in split.chunks(AT_ONCE, most):
-            if model.prior is not None:
+            if model.has_posterior:
                 mu, logvar = model.posterior(x, y)
                 kls.append(model.prior.kl_per_dimension(mu, logvar).double())
                 codes.append(mu.double())

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aetrain.models import Autoencoder
+from aetrain.models.vae import VAE
 
 MOST_DIMENSIONS = 2
 POINTS = {1: 1001, 2: 129}  # of an axis, by the code's dimensions; odd, so that every second one is a grid too
@@ -37,8 +38,8 @@ class Exact:
 
 
 def fits(model: Autoencoder) -> bool:
-    """Whether a model has a posterior over one or two numbers."""
-    return model.prior is not None and len(model.code_shape) == 1 and model.code_shape[0] <= MOST_DIMENSIONS
+    """Whether a model is a VAE with a code of one or two numbers."""
+    return isinstance(model, VAE) and len(model.code_shape) == 1 and model.code_shape[0] <= MOST_DIMENSIONS
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ from aetrain.explorer.networks import Networks, Step
 from aetrain.explorer.units import firing
 from aetrain.explorer.view import axes
 from aetrain.models import Autoencoder
+from aetrain.models.vae import VAE
 
 SLIDERS = 32
 LONGEST = 120  # characters of a name
@@ -78,7 +79,8 @@ def _model(told: Told, arrays: Arrays) -> dict[str, Any]:
     return {
         "name": _name(told.name),
         "classesGiven": model.facts.n_classes if config.needs_labels else 0,
-        "hasPosterior": model.prior is not None,
+        "hasPosterior": model.has_posterior,
+        "hasElbo": isinstance(model, VAE),
         "codeActivation": getattr(config, "code_activation", "identity"),
         "likelihood": config.likelihood,
         "sigma": told.sigma,

@@ -50,8 +50,8 @@ def networks(model: Autoencoder) -> Networks:
     if model.config.needs_labels and model.facts.n_classes > 1:
         encoder = [Step("add_label", model.label_images.flatten(1)), *encoder]
         decoder = [Step("join_label", sizes={"n": model.label_size}), *decoder]
-    if model.prior is None:
-        encoder = encoder + _activation(model.config.code_activation)
+    if not model.has_posterior:
+        encoder = encoder + _activation(getattr(model.config, "code_activation", "identity"))
         if getattr(model.config, "penalty", None) == "topk":
             encoder.append(Step("top_k", sizes={"k": model.config.k_evaluation or model.config.k}))
     return Networks(encoder, decoder, _link(model))

@@ -101,10 +101,10 @@ def _scaled(scale: float) -> str:
 
 
 def _meaning(model: Autoencoder) -> str:
-    if model.prior is not None:
+    if model.has_posterior:
         return "the mean of the posterior"
     ranges = {"sigmoid": "0 to 1", "tanh": "−1 to 1", "relu": "at least 0", "softplus": "at least 0"}
-    return ranges.get(model.config.code_activation, "any")
+    return ranges.get(getattr(model.config, "code_activation", "identity"), "any")
 
 
 def _output(model: Autoencoder) -> str:

@@ -106,6 +106,11 @@ class Autoencoder(nn.Module):
             raise self._lacks("has no prior to sample from")
         return self.decode(self.prior.sample(n, next(self.parameters())), y)
 
+    @property
+    def has_posterior(self) -> bool:
+        """Whether q(z | x) is a distribution, which `posterior` gives, and not the one code of `encode`."""
+        return False
+
     def posterior(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """mu and logvar of q(z | x). x: (B, C, H, W) -> two of (B, D). Raises a UserError for a model that has none."""
         raise self._lacks("has no posterior, its code is a function of the image")

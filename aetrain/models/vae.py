@@ -64,6 +64,10 @@ class VAE(Autoencoder):
         log_q = -0.5 * (epsilon.square() + logvar.unsqueeze(1) + math.log(2 * math.pi)).sum(2)
         return log_likelihood, self.prior.log_prob(z).unflatten(0, (-1, k)) - log_q
 
+    @property
+    def has_posterior(self) -> bool:
+        return True
+
     def posterior(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         mu, logvar = self.encoder_output(x, y).chunk(2, dim=1)
         return mu, logvar

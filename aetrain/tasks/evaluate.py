@@ -13,6 +13,7 @@ from aetrain.evaluation.nll import importance_nll
 from aetrain.evaluation.probes import probes
 from aetrain.evaluation.quality import has_ssim, psnr, ssim
 from aetrain.evaluation.response import hoyer, jacobian_norm
+from aetrain.models.vae import VAE
 from aetrain.noise import mix
 from aetrain.tasks.terms import terms
 from aetrain.tasks.work import Work
@@ -41,7 +42,7 @@ def run(work: Work) -> dict[str, float]:
 def nll(work: Work) -> dict[str, float]:
     """−log p(x) by importance sampling, for models with a posterior and a likelihood."""
     samples = work.task.nll_samples
-    if not samples or work.model.prior is None:
+    if not samples or not isinstance(work.model, VAE):
         return {}
     seed = mix(work.run_seed, "importance samples", work.split_name)
     with work.counted(work.split, f"images, NLL of {samples} samples") as split:

@@ -17,7 +17,7 @@ from aetrain.evaluation.perturbations import field, robustness, singular_values
 from aetrain.evaluation.terms import evaluate, evaluating, split_statistics
 from aetrain.losses import squared_error
 from aetrain.models import Autoencoder
-from aetrain.models.vae import ACTIVE_VARIANCE
+from aetrain.models.vae import ACTIVE_VARIANCE, VAE
 from aetrain.nets.mlp import MLPEncoder
 from aetrain.noise import mix
 from aetrain.pictures import inspection
@@ -35,7 +35,7 @@ WIDE = 0.7  # posterior std, mean over active dimensions, from which on little o
 def run(work: Work) -> dict[str, float]:
     work.most = work.task.images
     found = of_dimensions(work)
-    if work.model.prior is not None:
+    if work.model.has_posterior:
         found |= of_posteriors(work) | gap(work) | on_a_grid(work)
     found |= of_changes(work) | of_units(work) | beside_pca(work)
     _filters(work)
@@ -48,7 +48,7 @@ def of_dimensions(work: Work) -> dict[str, float]:
     model, n = work.model, work.task.images
     z = codes(model, work.split, n).z.double()
     kl, spread = None, z.std(0, correction=0)
-    if model.prior is not None:
+    if model.has_posterior:
         mu, logvar = _posteriors(work, n)
         kl = model.prior.kl_per_dimension(mu, logvar).mean(0)
         spread = (mu.var(0, correction=0) + logvar.exp().mean(0)).sqrt()
@@ -83,7 +83,7 @@ def gap(work: Work) -> dict[str, float]:
     """log p(x) = ELBO + gap, in nats: of the first images, by importance sampling; the gap is KL(q ‖ the exact
     posterior), a little less where samples are few."""
     samples = work.task.nll_samples
-    if not samples:
+    if not samples or not isinstance(work.model, VAE):
         return {}
     seed = mix(work.run_seed, "gap")
     with work.counted(work.split, f"images, {samples} samples") as split:

@@ -27,6 +27,8 @@ CASES += [
     ("sparse", "linear", ("model.penalty=l1", "model.latent_dim=12")),
     ("iwae", "mlp", ("net.activation=sigmoid",)),
     ("beta_tcvae", "conv", ("net.hidden=[9,7]",)),
+    ("wae", "mlp", ()),
+    ("wae", "conv", ("model.encoder=gaussian",)),
     ("cvae", "conv", ("net.activation=tanh",)),
 ]
 ASK = """
@@ -69,7 +71,7 @@ def test_codes_images_and_scores_are_those_of_the_model(one_page, browser, tmp_p
         z = model.encode(x, y)
         codes = z + 0.5 * torch.randn(z.shape, generator=torch.Generator().manual_seed(3))
         decoded, recon = model.decode(codes, y), model.reconstruction(x, z, y)
-        kl = model.prior.kl(*model.posterior(x, y), z) if model.prior else torch.zeros(50)
+        kl = model.prior.kl(*model.posterior(x, y), z) if model.has_posterior else torch.zeros(50)
     told = dict(
         IN.findall(written(tmp_path / "explore.html", model, images=images, labels=y).read_text(encoding="utf-8"))
     )

@@ -25,6 +25,7 @@ SHARED = ("ae", "vae")  # on which the keys that all models share are tried
 NEEDED = {
     "output": ["model.likelihood=gaussian", "model.sigma_mode=optimal"],
     "sigma_mode": ["model.likelihood=gaussian"],
+    "encoder": ["model.mmd_weight=1"],  # with more, draws that follow the prior hold on to it for longer
 }
 
 

@@ -26,10 +26,10 @@ function reconstruction(x, out, m = model) {
 
 const kl = (mu, logvar) => mu.map((m, d) => 0.5 * (m * m + Math.exp(logvar[d]) - 1 - logvar[d]));
 
-// −ELBO, its expectation by draws from a fixed seed; recon for a model without a posterior.
+// −ELBO, its expectation by draws from a fixed seed; recon for a model without one.
 function score(x, m = model) {
   const { mu, logvar } = posterior(x, state.label, m), recon = z => reconstruction(x, decoded(z, state.label, m), m);
-  if (!logvar) return recon(mu);
+  if (!m.hasElbo) return recon(mu);
   const random = uniform(1);
   let sum = 0;
   for (let k = 0; k < DRAWS; k++) {
@@ -39,5 +39,5 @@ function score(x, m = model) {
   return sum / DRAWS + kl(mu, logvar).reduce((a, b) => a + b, 0);
 }
 
-const scoreName = (m = model) => m.hasPosterior ? "−ELBO" : m.likelihood === "squared_error" ? "squared error" : "recon";
+const scoreName = (m = model) => m.hasElbo ? "−ELBO" : m.likelihood === "squared_error" ? "squared error" : "recon";
 const scoreUnit = (m = model) => m.likelihood === "squared_error" ? "" : " nats";
