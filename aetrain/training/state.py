@@ -12,6 +12,7 @@ from aetrain.config.tree import plain
 from aetrain.device import Precision
 from aetrain.errors import UserError
 from aetrain.models import Autoencoder
+from aetrain.noise import mix
 from aetrain.run import Run
 from aetrain.training.meters import Meters
 from aetrain.training.schedules import Scheduler
@@ -102,9 +103,7 @@ def restore(training: Training, state: dict[str, Any]) -> None:
         training.last_metrics = {tag: float(value) for tag, value in state["metrics"].items()}
         training.stopped_early = stays_stopped(state, training.config)
         training.pending = bool(state.get("pending", False))
-        torch.set_rng_state(state["rng"]["cpu"])
-        if training.device.type == "cuda" and state["rng"]["cuda"] is not None:
-            torch.cuda.set_rng_state(state["rng"]["cuda"], training.device)
+        _restore_noise(training, state)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{training.run.folder}/checkpoints/last.pt: does not fit this run ({reason})") from error
@@ -118,6 +117,17 @@ def restore(training: Training, state: dict[str, Any]) -> None:
             "that of a run of this length", state["total_steps"], training.total_steps,
         )  # fmt: skip
     log.info("resumed at step %d of %d", training.step, training.total_steps)
+
+
+def _restore_noise(training: Training, state: dict[str, Any]) -> None:
+    """The generator goes on where it was. On a device of another kind there is no such place: it starts anew, as a
+    function of seed and step, and does not draw the first steps' noise again."""
+    was_cuda, is_cuda = state["rng"]["cuda"] is not None, training.device.type == "cuda"
+    torch.set_rng_state(state["rng"]["cpu"])
+    if was_cuda != is_cuda:
+        torch.manual_seed(mix(training.config.seed, "resumed on a device of another kind", training.step))
+    elif is_cuda:
+        torch.cuda.set_rng_state(state["rng"]["cuda"], training.device)
 
 
 def machine(device: torch.device) -> dict[str, Any]:
