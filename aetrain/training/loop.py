@@ -285,9 +285,9 @@ class Training:
         return self.last_metrics | self._log_evaluation("test", self.tested, histograms=not len(self.splits.val))
 
     def evaluate(self, split: str) -> Evaluation:
+        self.scheduler.apply(self.total_steps)
         if split in self._told:
             return self._told.pop(split)
-        self.scheduler.apply(self.total_steps)
         images, seed = getattr(self.splits, split), self.evaluation_seed(split)
         return evaluate(self.model, images, self.config.trainer.eval_batch_size, seed, self.precision)
 
