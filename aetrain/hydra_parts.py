@@ -2,6 +2,7 @@
 
 # One search path for a run, a sweep, --help and --cfg: hydra.compose() knows neither --config-dir nor --config-path.
 from hydra._internal.callbacks import Callbacks  # run_job asks for them
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.hydra import Hydra  # a sweep, --cfg and --info without Hydra's own argument parser
 from hydra._internal.utils import create_config_search_path, get_args_parser  # the latter for --hydra-help alone
 from hydra.core.config_store import ConfigStore
@@ -10,4 +11,20 @@ from hydra.core.config_store import ConfigStore
 # time. What it reads from there it copies once more, so that nothing changes the store.
 ConfigStore.__deepcopy__ = lambda self, memo: self
 
-__all__ = ["Callbacks", "Hydra", "create_config_search_path", "get_args_parser"]
+apply_overrides = ConfigLoaderImpl._apply_overrides_to_config  # to what is composed already
+
+
+def overrides_dirname(overrides, config) -> str:
+    """Hydra's hydra.job.override_dirname. config: hydra.job.config."""
+    how = config.override_dirname
+    return get_overrides_dirname(overrides, list(how.exclude_keys), how.item_sep, how.kv_sep)
+
+
+__all__ = [
+    "Callbacks",
+    "Hydra",
+    "apply_overrides",
+    "create_config_search_path",
+    "get_args_parser",
+    "overrides_dirname",
+]

@@ -196,15 +196,17 @@ def _strict(values: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def _histogram(values: Tensor) -> HistogramProto:
-    """64 bins of equal width over the finite values."""
-    array = values.detach().double().flatten().cpu().numpy()
-    array = array[np.isfinite(array)]
-    if not array.size:
+    """64 bins of equal width over the finite values, counted where they lie."""
+    finite = values.detach().flatten().float()
+    finite = finite[finite.isfinite()]
+    if not len(finite):
         return HistogramProto()
-    counts, edges = np.histogram(array, bins=64)
+    squares = torch.linalg.vector_norm(finite, dtype=torch.float64).square()
+    about = torch.stack([*finite.aminmax(), finite.sum(dtype=torch.float64), squares])
+    least, most, total, squares = about.tolist()
     return HistogramProto(
-        min=array.min(), max=array.max(), num=array.size, sum=array.sum(), sum_squares=array @ array,
-        bucket_limit=edges[1:].tolist(), bucket=counts.tolist(),
+        min=least, max=most, num=len(finite), sum=total, sum_squares=squares,
+        bucket_limit=np.linspace(least, most, 65)[1:].tolist(), bucket=torch.histc(finite, 64).tolist(),
     )  # fmt: skip
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from torch import Tensor
 from aetrain.data.split import Split
 from aetrain.device import Precision
 from aetrain.models import Autoencoder
+
+Answers = tuple[dict[str, Tensor], dict[str, Tensor]]  # terms and latents
 
 PAIRS = 2000  # images: all pairs of 10,000 take 23 s, of these 1 s
 
@@ -29,6 +32,16 @@ def evaluate(model: Autoencoder, split: Split, batch_size: int, seed: int, preci
              most: int | None = None) -> Evaluation:  # fmt: skip
     """Means over all images, or over the first `most`, summed in float64; the noise of an image depends on `seed` and
     its position, so that the result does not depend on batch_size."""
+    with evaluated(model, split, batch_size, seed, precision, most) as (terms, latents):
+        totals = torch.stack(list(terms.values())).tolist()  # the one copy to the host
+        return Evaluation(dict(zip(terms, totals, strict=True)), model.diagnostics(latents))
+
+
+@contextmanager
+def evaluated(model: Any, split: Split, batch_size: int, seed: int, precision: Precision, most: int | None = None,
+              ask: Callable[[Any, Tensor, Tensor], Answers] | None = None) -> Iterator[Answers]:  # fmt: skip
+    """The means of the terms over the split, in float64, and the latents of all images: () and (N, …), or of K models
+    together (K,) and (N, K, …). Within, the model is as it was for these. ask: by default `measured`."""
     with (
         evaluating(model),
         precision.autocast(),
@@ -38,15 +51,24 @@ def evaluate(model: Autoencoder, split: Split, batch_size: int, seed: int, preci
         latents: dict[str, list[Tensor]] = {}
         images = 0
         for x, y in split.chunks(batch_size, most):
-            with model.noise.fixed(seed, images), _encoding_once(model):
-                for name, term in model(x, y).items():
-                    sums[name] = sums.get(name, 0) + term.sum(dtype=torch.float64)
-                for name, value in model.latents(x, y).items():
-                    latents.setdefault(name, []).append(value)
+            with model.noise.fixed(seed, images):
+                terms, codes = (ask or measured)(model, x, y)
+            for name, term in terms.items():
+                sums[name] = sums.get(name, 0) + term.sum(0, dtype=torch.float64)
+            for name, value in codes.items():
+                latents.setdefault(name, []).append(value)
             images += len(x)
-        totals = torch.stack(list(sums.values())).tolist()  # the one copy to the host
-        terms = {name: total / images for name, total in zip(sums, totals, strict=True)}
-        return Evaluation(terms, model.diagnostics({name: torch.cat(parts) for name, parts in latents.items()}))
+        yield (
+            {name: total / images for name, total in sums.items()},
+            {name: torch.cat(parts) for name, parts in latents.items()},
+        )
+
+
+def measured(model: Autoencoder, x: Tensor, y: Tensor) -> Answers:
+    """A batch's terms and latents. Both ask the encoder about the same images, and encoding is half of an evaluation:
+    it answers once."""
+    with _encoding_once(model):
+        return model(x, y), model.latents(x, y)
 
 
 @contextmanager
@@ -77,7 +99,7 @@ def _of_pairs(model: Autoencoder, split: Split, batch_size: int, seed: int, most
                 parts.setdefault(name, []).append(value)
         images += len(x)
     terms = model.pairwise({name: torch.cat(values) for name, values in parts.items()})
-    return {name: value.mean(dtype=torch.float64).to(torch.get_default_dtype()) for name, value in terms.items()}
+    return {name: value.mean(0, dtype=torch.float64).to(torch.get_default_dtype()) for name, value in terms.items()}
 
 
 def _means(model: Autoencoder, split: Split, batch_size: int, seed: int, most: int | None) -> dict[str, Tensor]:
@@ -96,8 +118,7 @@ def _means(model: Autoencoder, split: Split, batch_size: int, seed: int, most: i
 
 @contextmanager
 def _encoding_once(model: Autoencoder) -> Iterator[None]:
-    """Within: the encoder remembers its answer to the tensor that it was last given. A model's terms and its latents
-    ask about the same batch, and encoding is half of an evaluation."""
+    """Within: the encoder remembers its answer to the tensor that it was last given."""
     compute, asked, answer = model.encoder.forward, None, None
 
     def remember(x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import pickle
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,14 @@ KINDS = {
 }  # fmt: skip
 
 
-def save(path: Path, content: dict[str, Any]) -> None:
-    """Write atomically; the checkpoint that was there stays until the new one is on the disk. Raises OSError."""
+def save(paths: Sequence[Path], content: dict[str, Any]) -> None:
+    """Write the same to each, atomically; the checkpoint that was there stays until the new one is on the disk. Raises
+    OSError."""
     buffer = io.BytesIO()
     versions = {"aetrain": __version__, "torch": str(torch.__version__)}
     torch.save(_own_storage({"format": FORMAT, "versions": versions, **content}), buffer)
-    write_atomically(path, buffer.getbuffer())
+    for path in paths:
+        write_atomically(path, buffer.getbuffer())
 
 
 def _own_storage(node: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
@@ -81,6 +81,7 @@ class Training:
         self.is_out_of_time = False  # trainer.minutes have passed since this process began
         self.last_metrics: dict[str, float] = {}
         self.tested: Evaluation | None = None  # after test()
+        self._told: dict[str, Evaluation] = {}  # by split, see `tell`
         self.is_concluded = False  # whether its result is written
         self.lines = EpochTable(trainer.epochs)
         self.kl_per_dimension: list[float] | None = None  # of the last evaluation
@@ -90,6 +91,7 @@ class Training:
         self.interrupted_at: dict[str, Any] | None = None  # the state that an interruption has put into last.pt
         # Whether the last step was; of the first nobody knows, and one that compiles is. Captures are not interrupted.
         self.slow = is_compiled or not isinstance(self.run_steps, Graphed)
+        self.slow_look = not stacked  # whether a signal may come within; a stack, which evaluates, asks between members
         self._saves = 0  # of last.pt
         self._mark = (0, time.perf_counter())  # step and time of the last speed measurement
         self._saved_at = self.started = self._began = time.monotonic()
@@ -166,11 +168,14 @@ class Training:
         """What is due after a step: a log row, the end of an epoch, a checkpoint."""
         ends_epoch = self.step % self.batches.per_epoch == 0 or self.step == self.total_steps
         self.pending = ends_epoch
-        with self.interruptible() if ends_epoch else nullcontext():
+        began = time.perf_counter()
+        with self.interruptible() if ends_epoch and self.slow_look else nullcontext():
             if self.step % self.config.trainer.log_every == 0:
                 self.log_interval()
             if ends_epoch:
                 self.end_epoch()
+        if ends_epoch and self.stacked:
+            self.slow_look = time.perf_counter() - began > SLOW
         self.pending = False
         if self.is_out_of_time:
             self.stop_in_time()
@@ -233,9 +238,8 @@ class Training:
         with self.requests.deferred():
             if last or improved or epoch % self.config.trainer.checkpoint_epochs == 0:
                 self.pending = False
-                self.save("last")
-            if improved:  # after last.pt: the best epoch is then never one that a resumed run does not know of
-                self.save("best")
+                # best.pt after last.pt: the best epoch is then never one that a resumed run does not know of.
+                self.save("last", *(["best"] if improved else []))
         self._say(epoch)
         self._mark = (self.step, time.perf_counter())
 
@@ -276,7 +280,7 @@ class Training:
             best = checkpoint.load(self.run.folder / "checkpoints" / "best.pt", self.device)
             self.model.load_state_dict(best["model"])
         self.tested = self.evaluate("test")
-        seed = mix(self.config.seed, "evaluation", "test")
+        seed = self.evaluation_seed("test")
         self.tested.terms.update(independence(self.model, self.splits.test, self.splits.factors, seed))
         if samples := self.config.trainer.nll_samples:
             seed = mix(self.config.seed, "importance samples", "test")
@@ -284,9 +288,18 @@ class Training:
         return self.last_metrics | self._log_evaluation("test", self.tested, histograms=not len(self.splits.val))
 
     def evaluate(self, split: str) -> Evaluation:
+        if split in self._told:
+            return self._told.pop(split)
         self.scheduler.apply(self.total_steps)
-        images, seed = getattr(self.splits, split), mix(self.config.seed, "evaluation", split)
+        images, seed = getattr(self.splits, split), self.evaluation_seed(split)
         return evaluate(self.model, images, self.config.trainer.eval_batch_size, seed, self.precision)
+
+    def evaluation_seed(self, split: str) -> int:
+        return mix(self.config.seed, "evaluation", split)
+
+    def tell(self, split: str, evaluation: Evaluation) -> None:
+        """For a stack's member: what the next `evaluate` would find out."""
+        self._told[split] = evaluation
 
     def _log_evaluation(self, split: str, evaluation: Evaluation, histograms: bool = True) -> dict[str, float]:
         """Every scalar carries its split. The histograms are of one split only: of the validation images, or of the
@@ -356,15 +369,15 @@ class Training:
     def _checkpoint_due(self) -> bool:
         return time.monotonic() - self._saved_at > 60 * self.config.trainer.checkpoint_minutes
 
-    def save(self, name: str) -> None:
-        """Write checkpoints/<name>.pt, unless the numbers have gone wrong."""
+    def save(self, *names: str) -> None:
+        """Write checkpoints/<name>.pt for each name, one after another, unless the numbers have gone wrong."""
         self.check_finite()
         with self.requests.deferred():
-            self._write(name, state.capture(self))
+            self._write(names, state.capture(self))
 
-    def _write(self, name: str, content: dict[str, Any]) -> None:
-        checkpoint.save(self.run.folder / "checkpoints" / f"{name}.pt", content)
-        if name == "last":
+    def _write(self, names: Sequence[str], content: dict[str, Any]) -> None:
+        checkpoint.save([self.run.folder / "checkpoints" / f"{name}.pt" for name in names], content)
+        if "last" in names:
             self._saved_at = time.monotonic()
             self._saves += 1
 
@@ -382,7 +395,7 @@ class Training:
                 if self.step > 0:  # of step 0 there is one, from before the first validation
                     with suppress(RunFailed):
                         self.check_finite()
-                        self._write("last", before)
+                        self._write(["last"], before)
             raise
 
     def save_interrupted(self) -> None:

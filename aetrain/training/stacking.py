@@ -18,12 +18,15 @@ from torch.func import functional_call, vmap
 from aetrain.console import ProgressBar, about
 from aetrain.device import Precision
 from aetrain.errors import AetrainError, Interrupted
+from aetrain.evaluation.together import evaluate_together
 from aetrain.models import Autoencoder
 from aetrain.training.loop import Training
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import Fused
 from aetrain.training.running import Graphed, runner
 from aetrain.training.step import Latch, Step
+
+PORTION = 4  # batches of a training step that are evaluated together: about what the step's activations take
 
 
 def make_stacked_step(model: Autoencoder, params: dict[str, Tensor], buffers: dict[str, Tensor], optimizer: Fused,
@@ -85,8 +88,8 @@ class Stack:
         self.meters = Meters()
         clip_norm = first.config.trainer.clip_norm
         step = make_stacked_step(models[0], params, buffers, self.optimizer, first.precision, clip_norm, self.latch)
-        schedule = StackSchedule(self.optimizer, members, buffers)
-        self.run_steps = runner(first.config, step, first.batches, self.meters, schedule, first.device)
+        self._rows, self._schedule = (params, buffers), StackSchedule(self.optimizer, members, buffers)
+        self.run_steps = runner(first.config, step, first.batches, self.meters, self._schedule, first.device)
         self.slow = not isinstance(self.run_steps, Graphed)  # see Training
 
     def fit(self, conclude: Callable[[str, Training], object],
@@ -100,15 +103,17 @@ class Stack:
                 with about(name):
                     try:
                         action(member)
-                        if not member.finished:
-                            continue
-                        with first.requests.at_once():
+                        with first.requests.at_once():  # what has come meanwhile, too
+                            if not member.finished:
+                                continue
                             conclude(name, member)
                     except AetrainError as error:
                         give_up(name, member, error)
                     del self.active[name]
 
         try:
+            if self.step == 0:
+                self._evaluate("val")
             each(Training.begin)
             bar = ProgressBar(first.total_steps, self.step, first.config.trainer.epochs)
             with bar as first.bar, first.requests.deferred():
@@ -135,6 +140,10 @@ class Stack:
                 for member in self.active.values():
                     member.pending = True
                 self._tell()
+                if self.step % first.batches.per_epoch == 0 or self.step == first.total_steps:
+                    self._evaluate("val")
+                if self.step == first.total_steps and first.config.trainer.test == "last":
+                    self._evaluate("test")
                 each(Training.look)
             if first.requests.checkpoint:
                 each(lambda member: member.save("last"))
@@ -154,6 +163,21 @@ class Stack:
             self.meters.share([member.meters for member in self.members])
             self.latch.share([member.latch for member in self.members])
         self.step += done
+
+    def _evaluate(self, split: str) -> None:
+        """Tell the members what their next evaluation of this split would find."""
+        first, images = self.members[0], getattr(self.members[0].splits, split)
+        if not len(images):
+            return
+        trainer, models = first.config.trainer, [member.model for member in self.members]
+        self._schedule.apply(first.total_steps)
+        portion = min(trainer.eval_batch_size, PORTION * trainer.batch_size)
+        with first.requests.at_once():
+            found = evaluate_together(
+                models, *self._rows, images, portion, first.evaluation_seed(split), first.precision
+            )  # fmt: skip
+        for member, evaluation in zip(self.members, found, strict=True):
+            member.tell(split, evaluation)
 
     def _tell(self) -> None:
         """Tell the members what they are about to read of their meters and latches: one copy to the host for all."""

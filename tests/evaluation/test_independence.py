@@ -43,7 +43,7 @@ def test_a_code_without_a_posterior_has_none(raw):
 
 
 def test_of_images_made_from_factors_training_says_the_mig_that_evaluate_says(done, aetrain):
-    words = ["model=vae", "data=shapes", "data.size=8", "data.limit=300", "data.val_size=60", "data.test_size=60"]
+    words = ["model=vae", "data=shapes", "data.size=16", "data.limit=300", "data.val_size=60", "data.test_size=60"]
     run = done(*words, "trainer.epochs=1", "trainer.batch_size=50", "device=cpu", to="run")
     result = json.loads((run / "result.json").read_text())["metrics"]
     code, _, err = aetrain("evaluate", "run=run", "nll_samples=0", "device=cpu")

@@ -114,13 +114,16 @@ SELDOM = ("sparse ema", "sparse l1", "contractive hutchinson", "beta_vae warm-up
 
 @pytest.mark.parametrize("family", [longer(name) if name in SELDOM else name for name in FAMILIES])
 def test_a_member_has_the_weights_that_it_has_alone(family, tmp_path, float64):
-    """100 steps in float64; differences can only be of rounding."""
+    """And, evaluated with the others, its numbers. 100 steps in float64; differences can only be of rounding."""
     hparam, values, overrides = FAMILIES[family]
     configs = members(hparam, values, "trainer.max_steps=100", *overrides)
     one_by_one = alone(configs, tmp_path)
-    for ours, theirs in zip(stacked(configs, tmp_path), one_by_one, strict=True):
+    for k, (ours, theirs) in enumerate(zip(stacked(configs, tmp_path), one_by_one, strict=True)):
         for name in theirs:
             torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=1e-9)
+        found, expected = (result(tmp_path / f"{way}{k}") for way in ("stacked", "alone"))
+        assert found["metrics"] == pytest.approx(expected["metrics"], rel=1e-7, abs=1e-9)
+        assert found["latent"].keys() == expected["latent"].keys()
     if family != "vae":  # whose hparam is not in use: equal members then stay equal
         assert any(not torch.equal(one_by_one[0][name], one_by_one[1][name]) for name in one_by_one[0])
 

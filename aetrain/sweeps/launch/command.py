@@ -17,6 +17,7 @@ from aetrain.errors import AetrainError, RunFailed, UserError
 from aetrain.files import write_atomically
 from aetrain.jobs import Job, check_folder, launch_of, reported, swept_keys, without_hydras
 from aetrain.sweeps import members
+from aetrain.sweeps.launch.composition import Composition
 from aetrain.sweeps.launch.ways import label, subdir_override
 from aetrain.sweeps.members import Member
 from aetrain.sweeps.report import summary
@@ -74,8 +75,9 @@ def _planned(config: DictConfig, context: HydraContext, job: Job, every: Sequenc
     known = members.read(sweep)
     number = 1 + max((member.number for member in known.members), default=-1)
     given: dict[str, list[str]] = {}
+    composition = Composition(config, context)
     for overrides in every:
-        composed = context.config_loader.load_sweep_config(config, overrides)
+        composed = composition.member(overrides)
         typed_words = without_hydras(overrides)
         tree = check(composed, typed_words)
         check_metric(tree, job.swept)
