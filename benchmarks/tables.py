@@ -159,6 +159,32 @@ SCORES = ("elbo", "recon", "latent")
 DEEP_SVDD = ("98.0", "99.7", "91.7", "91.9", "94.9", "88.5", "98.3", "94.6", "93.9", "96.5")
 
 
+def spread(found: dict[str, Any] | None, decimals: int) -> str:
+    if found is None:
+        return "–"
+    return f"{found['mean']:.{decimals}f}" + ("" if found["std"] is None else f" ± {found['std']:.{decimals}f}")
+
+
+def disentangling(rows: Rows) -> Iterable[Sequence[str]]:
+    yield "model", "β", "recon", "kl", "total correlation", "MIG", "gain in MIG of `beta_tcvae` at this reconstruction"
+    for row in rows:
+        cells = [spread(row[name], 1) for name in ("recon", "kl")]
+        cells += [spread(row["total_correlation"], 2), spread(row["mig"], 3)]
+        gain = spread(row["gain"], 3) + f" (n = {len(row['gain']['values'])})" if row.get("gain") else ""
+        yield f"`{row['model']}`", f"{row['beta']:g}", *cells, gain
+    if not rows:
+        yield "not yet run", *["–"] * 6
+
+
+def samples(rows: Rows) -> Iterable[Sequence[str]]:
+    yield "images", "distance of samples", "distance of reconstructions", "minutes per run"
+    for row in rows:
+        minutes = f"{row['minutes']:.1f}" if "minutes" in row else ""
+        yield row["name"], spread(row["samples"], 2), spread(row.get("reconstructions"), 2), minutes
+    if not rows:
+        yield "not yet run", *["–"] * 3
+
+
 def gpu_speed(rows: Rows) -> Iterable[Sequence[str]]:
     kinds = ("eager", "graph", "compiled graph")
     yield "case", "precision", *(f"{kind}: ms" for kind in kinds), "images/s, fastest", "GPU busy"
@@ -204,6 +230,8 @@ TABLES: dict[str, tuple[str, Callable[[Rows], Iterable[Sequence[str]]], bool]] =
     "speed-losses": ("speed", losses, False),
     "sweeps": ("sweeps", sweeps, True),
     "anomaly": ("anomaly", anomaly, True),
+    "disentangling": ("disentangling", disentangling, True),
+    "samples": ("samples", samples, True),
     "gpu-speed": ("gpu", gpu_speed, True),
     "gpu-stacks": ("gpu", gpu_stacks, False),
 }

@@ -4,6 +4,7 @@ import json
 import subprocess
 
 import pytest
+import torch
 
 from tests.conftest import PYTHON
 
@@ -42,3 +43,31 @@ def test_a_step_that_takes_too_long_is_cut_and_what_it_found_is_kept(tmp_path, m
     assert told == "cut after 2 s"
     (row,) = json.loads((tmp_path / "gpu.json").read_text())["rows"]
     assert (row["step"], row["case"], row["ms"]) == ("speed", "a", 1)
+
+
+def test_gains_are_taken_at_equal_reconstruction_seed_by_seed():
+    from benchmarks.disentangling import Run, gains, rows
+
+    def run(model, beta, seed, recon, mig):
+        return Run(model, beta, seed, {"recon": recon, "kl": 5.0, "total_correlation": 0.1, "mig": mig})
+
+    ours = [run("beta_vae", 4, 0, 110.0, 0.2), run("beta_vae", 4, 1, 90.0, 0.2), run("beta_vae", 4, 2, 300.0, 0.2)]
+    theirs = [run("beta_tcvae", beta, seed, 100.0 + 20 * beta - 20 * seed, 0.3 * (1 + beta))
+              for beta in (0, 1) for seed in (0, 1, 2)]  # fmt: skip
+    assert gains(ours, theirs) == pytest.approx([0.45 - 0.2, 0.45 - 0.2])  # none has 300 between them
+    first, *others = rows([*reversed(ours), *theirs])
+    assert first["gain"]["mean"] == pytest.approx(0.25) and first["recon"]["values"] == [110.0, 90.0, 300.0]
+    assert [(row["model"], row["beta"], "gain" in row) for row in others] == [
+        ("beta_tcvae", 0, False), ("beta_tcvae", 1, False),
+    ]  # fmt: skip
+
+
+def test_the_frechet_distance_of_gaussians_is_the_closed_form():
+    from benchmarks.samples import frechet
+
+    mean, spread = torch.tensor([1.0, -2.0, 0.0]).double(), torch.tensor([4.0, 1.0, 0.0]).double()
+    turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64))[0]
+    a, b = turn @ torch.diag(spread) @ turn.T, turn @ torch.diag(torch.ones(3).double()) @ turn.T
+    # Of covariances with the same axes: the distance of the means and of the standard deviations.
+    assert frechet((mean, a), (0 * mean, b)) == pytest.approx(5 + (2 - 1) ** 2 + 0 + 1)
+    assert frechet((mean, a), (mean, a)) == pytest.approx(0, abs=1e-6)

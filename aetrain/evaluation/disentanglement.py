@@ -41,6 +41,13 @@ def of_model(model: Autoencoder, split: Split, names: Sequence[str], seed: int, 
     return disentanglement(z, factors, seed, [k for k, name in enumerate(names) if name in CATEGORICAL])
 
 
+def mig_of_model(model: Autoencoder, split: Split, most: int = MOST) -> dict[str, float]:
+    """{"mig": …}, as `of_model` has it; empty where no factor changes."""
+    z = codes_of(model, split, most).z
+    factors = split.factors(torch.arange(len(z), device=split.device))
+    return {"mig": mig(z, factors)} if _varying(_numpy(factors)) else {}
+
+
 def disentanglement(codes: Tensor, factors: Tensor, seed: int, categorical: Sequence[int] = ()) -> dict[str, float]:
     """All five, by name. Empty where no factor changes."""
     if not _varying(_numpy(factors)):

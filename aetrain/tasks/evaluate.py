@@ -9,6 +9,7 @@ import torch
 
 from aetrain.evaluation import disentanglement
 from aetrain.evaluation.by_likelihood import accuracy_by_likelihood
+from aetrain.evaluation.independence import independence
 from aetrain.evaluation.nll import importance_nll
 from aetrain.evaluation.probes import probes
 from aetrain.evaluation.quality import has_ssim, psnr, ssim
@@ -26,7 +27,7 @@ MAIN = ("nelbo", "loss", "recon", "kl", "nll", "accuracy_by_likelihood", "psnr_d
 def run(work: Work) -> dict[str, float]:
     """Every term and diagnostic of a split, under the names that they have in TensorBoard, then the likelihood, image
     quality, and what the codes tell of labels and factors."""
-    found = terms(work) | nll(work) | by_likelihood(work) | quality(work)
+    found = terms(work) | of_all_codes(work) | nll(work) | by_likelihood(work) | quality(work)
     if work.task.codes and not math.isfinite(found["loss"]):
         log.info("the loss is not finite: what the codes tell is left out")
     elif work.task.codes:
@@ -37,6 +38,13 @@ def run(work: Work) -> dict[str, float]:
         work.main = tuple(name for name in MAIN if name in found)
     work.main = tuple(f"{work.split_name}/{name}" for name in work.main)
     return {f"{work.split_name}/{name}": value for name, value in found.items()}
+
+
+def of_all_codes(work: Work) -> dict[str, float]:
+    """What training says of the test split beyond terms, with its noise."""
+    seed = mix(work.run_seed, "evaluation", work.split_name)
+    with work.said("total correlation of the codes"):
+        return independence(work.model, work.split, work.factors, seed)
 
 
 def nll(work: Work) -> dict[str, float]:

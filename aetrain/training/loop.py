@@ -18,6 +18,7 @@ from aetrain.data.split import Splits
 from aetrain.device import Precision
 from aetrain.epochs import EpochTable
 from aetrain.errors import Interrupted, RunFailed, UserError
+from aetrain.evaluation.independence import independence
 from aetrain.evaluation.nll import importance_nll
 from aetrain.evaluation.terms import Evaluation, evaluate
 from aetrain.models import Autoencoder
@@ -279,6 +280,8 @@ class Training:
             best = checkpoint.load(self.run.folder / "checkpoints" / "best.pt", self.device)
             self.model.load_state_dict(best["model"])
         self.tested = self.evaluate("test")
+        seed = self.evaluation_seed("test")
+        self.tested.terms.update(independence(self.model, self.splits.test, self.splits.factors, seed))
         if samples := self.config.trainer.nll_samples:
             seed = mix(self.config.seed, "importance samples", "test")
             self.tested.terms["nll"] = importance_nll(self.model, self.splits.test, samples, seed)

@@ -12,9 +12,10 @@ from aetrain.sweeps.report.values import MISSING, Missing, Value
 
 # In this order, before the other terms that the runs measured.
 TERMS = ("loss", "recon", "kl", "nelbo", "nll", "bits_per_dim", "iwae", "sparsity", "contraction")
-CODE = ("active_units", "mean_activation", "dead_units", "l0", "aggregate_kl")  # what is said of the code, after them
+# What is said of the code, after them.
+CODE = ("active_units", "mean_activation", "dead_units", "l0", "aggregate_kl", "total_correlation", "mig")
 LEFT_OUT = {"train", "val", "test", "latent", "optimizer", "hparam", "speed"}  # but for the split that is shown
-IN_NATS = {"kl", "nelbo", "nll", "iwae", "aggregate_kl"}
+IN_NATS = {"kl", "nelbo", "nll", "iwae", "aggregate_kl", "total_correlation"}
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,9 @@ def key_plots(sweep: Sweep, axis: Axis) -> list[Plot]:
             plots.append(against(sweep, axis, activation, identity=True))
             plots += activations(sweep, axis)
             tags = [tag for tag in tags if tag in (sweep.tag("dead_units"), distortion)]
-        return plots + [against(sweep, axis, tag) for tag in tags[:MOST_METRICS]]
+        independence = [tag for name in ("total_correlation", "mig") if (tag := sweep.tag(name))]
+        drawn = dict.fromkeys([*tags[:MOST_METRICS], *independence])
+        return plots + [against(sweep, axis, tag) for tag in drawn]
 
 
 def rate_distortion(sweep: Sweep, axis: Axis, rate: str, distortion: str) -> Plot:

@@ -46,6 +46,18 @@ def test_one_seed_has_no_deviation(tmp_path):
     assert data["aggregates"][0]["metrics"]["test/kl"] == {"mean": 10, "std": None, "n": 1}
 
 
+def test_total_correlation_and_mig_have_a_column_and_a_plot_of_their_own(tmp_path):
+    sweep = sweep_folder(tmp_path / "s")
+    for number, gamma in enumerate((1.0, 8.0, 35.0)):
+        metrics = {f"test/{name}": 1.0 for name in ("loss", "recon", "kl", "nelbo", "active_units", "aggregate_kl")}
+        metrics |= {"test/total_correlation": 3 / gamma, "test/mig": 0.1 * number}
+        member(sweep, f"{number}_x", ["model=beta_vae", "model.capacity=5", f"model.gamma={gamma}"], metrics)
+    report(sweep)
+    assert [float(row["test/mig"]) for row in table(sweep)] == pytest.approx([0, 0.1, 0.2])
+    drawn = {path.name for path in (sweep / "report").iterdir()}
+    assert {"model.gamma-test.total_correlation.png", "model.gamma-test.mig.png"} <= drawn
+
+
 def test_only_members_that_are_done_are_averaged(tmp_path):
     sweep = beta_sweep(tmp_path / "s", {1: (10, 100), 4: (5, 120)}, {0: 0.0, 1: 3.0})
     member(sweep, "9_x", ["model=beta_vae", "model.beta=4.0", "seed=2", "trainer.epochs=3"], {"test/recon": 1e6},
