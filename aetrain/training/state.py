@@ -31,6 +31,7 @@ class Training(Protocol):
     meters: Meters
     run: Run
     device: torch.device
+    compiled: bool
     step: int
     total_steps: int
     started: float
@@ -56,6 +57,7 @@ def capture(training: Training) -> dict[str, Any]:
         "overrides": list(training.run.overrides),
         "position": training.run.position(),
         "machine": machine(training.device),
+        "compiled": training.compiled,
         "model": training.model.state_dict(),
         "optimizer": training.optimizer.state_dict(),
         "scaler": scaler.state_dict() if scaler else None,
@@ -111,6 +113,9 @@ def restore(training: Training, state: dict[str, Any]) -> None:
         group.update(values)  # the configuration is their only source; it may have been changed on resuming
     if (here := machine(training.device)) != state["machine"]:
         log.warning("warning: resumed on %s, was %s: results agree, but not to the bit", here, state["machine"])
+    if state.get("compiled", training.compiled) != training.compiled:
+        how = "compiled, was eager" if training.compiled else "eager, was compiled"
+        log.warning("warning: resumed with steps that are %s: results agree, but not to the bit", how)
     if state["total_steps"] != training.total_steps and training.scheduler.active:
         log.warning(
             "warning: a schedule was planned for %d steps and is for %d from here on: the result differs from "

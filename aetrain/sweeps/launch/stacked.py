@@ -169,7 +169,7 @@ class Stacked:
             Stacked(half, self._context).run()
 
     def _train_stack(self, first: Config) -> None:
-        if first.trainer.compile:
+        if first.trainer.compile is True:
             log.info("trainer.compile=true: a stack runs eagerly")
         with listening() as requests, ExitStack() as folders:
             where = device.resolve(first.device)
