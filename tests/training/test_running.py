@@ -73,6 +73,7 @@ COMPILED = [
     ["model=cvae"],
     ["model=beta_tcvae"],
     ["model=dip_vae"],
+    ["model=factor_vae", "optimizer.schedule.kind=cosine", "trainer.clip_norm=1"],
     ["model=wae", "model.encoder=gaussian"],
 ]
 
