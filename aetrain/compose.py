@@ -29,8 +29,9 @@ from aetrain.config.explain import explain
 from aetrain.config.packages import PROVIDER
 from aetrain.config.rules import check_metric, check_objective, check_run
 from aetrain.config.schema import Config
-from aetrain.config.tables import GROUPS, MODELS, NETS, SETS, TRAINER
+from aetrain.config.tables import GROUPS, MODELS, NETS, PRIORS, SETS, TRAINER
 from aetrain.config.tree import typed
+from aetrain.config.typos import no_prior
 from aetrain.device import check_device
 from aetrain.errors import UserError
 from aetrain.hydra_parts import Callbacks, Hydra, create_config_search_path
@@ -49,7 +50,7 @@ OmegaConf.register_new_resolver("aetrain.suffix", lambda name: f"_{name}" if nam
 @functools.cache  # once per process
 def register() -> None:
     """Under hydra/schema/ so that --help does not list them as options."""
-    for table in (MODELS, NETS, SETS):
+    for table in (MODELS, NETS, PRIORS, SETS):
         for line in table.refused:
             print(f"aetrain: {line}", file=sys.stderr)
     store = ConfigStore.instance()
@@ -101,7 +102,7 @@ def digested(words: Sequence[str], only_if: Callable[[], bool] = lambda: True) -
             raise UserError(own.undecodable(error, words)) from error
         if isinstance(error.__context__, OSError):
             raise error.__context__ from error
-        raise UserError(" ".join(str(error).split())) from error
+        raise UserError(no_prior(words) or " ".join(str(error).split())) from error
 
 
 @contextmanager

@@ -71,11 +71,16 @@ def bernoulli_kl(rho: Tensor | float, rho_hat: Tensor) -> Tensor:
     return torch.xlogy(rho, rho / rho_hat) + torch.xlogy(1 - rho, (1 - rho) / (1 - rho_hat))
 
 
-def aggregate_kl(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL(N(m, S) ‖ N(0, I)) in nats, 0-D, with m and S the mean and covariance of the aggregate posterior, the mixture
-    of all N(mu_i, diag(e^logvar_i)): how far, in its first two moments, the codes are from the prior that `sample`
-    draws from (Hoffman & Johnson 2016 for the quantity). mu, logvar: (N, D)."""
+def aggregate_kl(mu: Tensor, logvar: Tensor, prior_mean: Tensor, prior_covariance: Tensor) -> Tensor:
+    """KL(N(m, S) ‖ N(m_p, S_p)) in nats, 0-D, with m and S the mean and covariance of the aggregate posterior, the
+    mixture of all N(mu_i, diag(e^logvar_i)), m_p and S_p the prior's: how far, in its first two moments, the codes are
+    from the prior that `sample` draws from (Hoffman & Johnson 2016 for the quantity). mu, logvar: (N, D);
+    prior_mean: (D,), prior_covariance: (D, D), float64."""
     mu, variance = mu.double(), logvar.double().exp()
     mean = mu.mean(0)
     covariance = (mu - mean).T @ (mu - mean) / len(mu) + torch.diag(variance.mean(0))
-    return 0.5 * (covariance.trace() + mean.square().sum() - len(mean) - torch.logdet(covariance))
+    factor, _ = torch.linalg.cholesky_ex(prior_covariance)
+    apart = torch.linalg.solve_triangular(factor, (mean - prior_mean).unsqueeze(1), upper=False)
+    share = torch.cholesky_solve(covariance, factor)  # S_p⁻¹ S
+    log_ratio = torch.logdet(covariance) - 2 * factor.diagonal().log().sum()
+    return 0.5 * (share.trace() + apart.square().sum() - len(mean) - log_ratio)

@@ -128,7 +128,7 @@ def _check(name: str, words: Sequence[str]) -> None:
         value = word.partition("=")[2]
         if key == "model" and (re.match(r"[~.]|latest\b", value) or "/" in value or value.endswith(".pt")):
             raise UserError(f"{word}: did you mean run={value}?")
-        if group in ("model", "net", "optimizer", "trainer", "experiment"):
+        if group in ("model", "net", "prior", "optimizer", "trainer", "experiment"):
             raise UserError(f"{word}: the model comes from run=…, as it was trained; leave it out")
         if key == "resume":
             raise UserError(f"{word}: continues a training; aetrain {name} takes run=…")
@@ -164,7 +164,9 @@ def _unknown(name: str, word: str, own: Sequence[str]) -> str:
         near = meant
     if near:
         return f"{told}: did you mean {near}={value or '…'}?"
-    if any(place.partition(".")[0] in ("model", "net", "trainer", "optimizer") for place in leaves().get(key, ())):
+    if any(
+        place.partition(".")[0] in ("model", "net", "prior", "trainer", "optimizer") for place in leaves().get(key, ())
+    ):
         return f"{told}: the model comes from run=…, as it was trained; leave it out"
     return f"{told}: aetrain {name} takes {', '.join([*own, *OWN])}; data.… and device.…"
 

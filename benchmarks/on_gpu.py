@@ -182,7 +182,7 @@ def stacks(dry: bool) -> Rows:
     config = aetrain.config(*words(dry), "model=beta_vae")
     where = device.resolve(config.device)
     splits = load(config.data, where)
-    model = models.build(config.model, config.net, splits.facts()).to(where)
+    model = models.build(config.model, config.net, config.prior, splits.facts()).to(where)
     batches = Batches(splits.train, config.trainer.batch_size, 0)
     one = None
     for k in (1, 2) if dry else (1, 4, 16, 64, 128):

@@ -87,7 +87,7 @@ class Ours:
     """What the training loop does between two log points, without the writing."""
 
     def __init__(self, config, splits: Splits, where: torch.device):
-        self.model = models.build(config.model, config.net, splits.facts()).to(where)
+        self.model = models.build(config.model, config.net, config.prior, splits.facts()).to(where)
         self.precision = device.Precision.of(config.device.precision, where)
         is_compiled = config.trainer.compile
         optimizer = build_optimizer(config.optimizer, self.model, traced=is_compiled)

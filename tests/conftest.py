@@ -114,7 +114,7 @@ def build(*overrides: str, image_shape=(1, 28, 28), seed: int = 0):
     """A model as the command line would build it, in the default dtype."""
     torch.manual_seed(seed)
     config = compose(*overrides)
-    return models.build(config.model, config.net, facts(image_shape))
+    return models.build(config.model, config.net, config.prior, facts(image_shape))
 
 
 def unlabelled(images: torch.Tensor) -> Split:

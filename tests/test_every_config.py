@@ -12,7 +12,7 @@ from aetrain.config.tables import ON_RUNS
 from aetrain.data import vision
 from tests.conftest import compose, longer
 
-GROUPS = ["model", "net", "data", "device", "optimizer", "trainer"]  # experiments: test_experiments.py
+GROUPS = ["model", "net", "prior", "data", "device", "optimizer", "trainer"]  # experiments: test_experiments.py
 OPTIONS = sorted((group, path.stem) for group in GROUPS for path in (CONF / group).glob("[a-z]*.yaml"))
 
 # A GPU, a Mac, one's own files, a network.
@@ -41,7 +41,7 @@ def test_it_trains(small_run, group, option):
     assert result["status"] == "done" and result["metrics"]["test/loss"] > 0
 
 
-@pytest.mark.parametrize("arch", ["conv", *map(longer, ("linear", "mlp", "residual", "burgess"))])
+@pytest.mark.parametrize("arch", ["conv", *map(longer, ("linear", "mlp", "gated", "residual", "burgess"))])
 def test_every_architecture_trains(small_run, arch):
     small_run("model=vae", f"net={arch}", "model.likelihood=gaussian", "model.sigma=0.5", "trainer.max_steps=2")
 

@@ -17,7 +17,7 @@ QUICK = {
 
 def test_the_published_rows_have_their_experiments():
     on_cpu = {"linear_pca", "pca_30", "linear_vae", "examples_vae", "examples_vae_mean", "sparse_ng"}
-    assert on_cpu | {"deep_ae", "iwae", "static_vae", "contractive", "k_sparse"} <= set(EXPERIMENTS)
+    assert on_cpu | {"deep_ae", "iwae", "static_vae", "vamp_vae", "contractive", "k_sparse"} <= set(EXPERIMENTS)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -29,6 +29,7 @@ def test_it_runs_a_few_steps(name, aetrain):
         quick += ["trainer.batch_size=300", "optimizer.iterations=2", "task.fine_tune_iterations=5"]
     elif getattr(config.task, "fine_tune", False):
         quick += ["task.fine_tune_epochs=1"]
+    quick += ["trainer.patience=null", "trainer.test=last"] if config.trainer.patience else []
     quick += ["model.k=3"] if getattr(config.model, "penalty", "") == "topk" else []
     code, _out, err = aetrain(f"experiment={name}", *SMALL, *quick, "data.val_size=0", "hydra.run.dir=run")
     assert code == 0, err
@@ -82,6 +83,26 @@ def test_stages_have_run_folders_of_their_own(aetrain):
         (["model=sparse", "model.penalty=topk", "model.k=2000"], "the code has only model.latent_dim=1024"),
         (["experiment=k_sparse", "task.layers=[12]"], "the code has only model.latent_dim=12"),
         (["experiment=linear_pca", "task.name=classify"], "choose the task with task="),
+        (
+            ["model=ae", "prior=vamp"],
+            "prior=vamp: model=ae takes none; give model=vae, beta_vae,",
+        ),
+        (["model=sparse", "prior.components=3"], "prior.components=3: model=sparse takes none"),
+        (["prior.components=3"], "did you mean prior=mixture prior.components=3 or prior=vamp prior.components=3?"),
+        (["prior=vampprior"], "did you mean prior=vamp?"),
+        (["prior=vamp", "prior.components=0"], "prior.components=0: it must be at least 1"),
+        (["prior=vamp", "model.z_in_evaluation=mean"], "with prior=vamp the KL has no closed form"),
+        (
+            [
+                "task=linear",
+                "model=vae",
+                "net=linear",
+                "model.likelihood=gaussian",
+                "model.output=identity",
+                "prior=mixture",
+            ],
+            "prior=normal",
+        ),
         (["model=vae", "model.likelihood=squared_error"], "model.likelihood=squared_error"),
         (["model=vae", "model.sigma_mode=learned"], "model.sigma_mode has no effect"),
     ],

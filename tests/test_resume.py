@@ -99,11 +99,12 @@ OFTEN = ("vae", "sparse", "dae", "contractive", "factor_vae")  # of the others, 
     [
         *((m, "fp32") if m in OFTEN else longer(m, "fp32") for m in sorted(MODELS)),
         ("vae", "bf16"),
+        ("vae prior=vamp prior.components=9", "fp32"),
     ],
 )
 def test_killed_and_resumed_equals_never_interrupted(aetrain, done, kill_at, model, precision):
     steps = [*STEPS, "model.latent_dim=16"] if model in ("sparse", "contractive") else LINE  # no hidden layer
-    line = [*steps, f"model={model}", f"device.precision={precision}", "trainer.checkpoint_minutes=1e-9"]
+    line = [*steps, *f"model={model}".split(), f"device.precision={precision}", "trainer.checkpoint_minutes=1e-9"]
     done(*line, to="reference")
     kill_at(5)
     with pytest.raises(Killed):

@@ -15,7 +15,7 @@ from tests.conftest import PYTHON, longer
 
 MODELS = ", ".join(sorted(GROUPS["model"]))
 NAMES = ", ".join(TASKS)
-NO_KEY = "choose from: model, net, data, device, optimizer, trainer, logger, task, name, tags, init, seed"
+NO_KEY = "choose from: model, net, prior, data, device, optimizer, trainer, logger, task, name, tags, init, seed"
 LINES = {
     # a key without its group, or by another tool's name
     "epochs=20": "unknown key 'epochs': did you mean trainer.epochs=20?",

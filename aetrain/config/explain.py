@@ -14,7 +14,7 @@ from aetrain.config.fields import names
 from aetrain.config.schema import Config
 from aetrain.config.synonyms import MOVED
 from aetrain.config.tables import GROUPS
-from aetrain.config.typos import expected, fitting, is_key, is_text, kinds, meant, no_option
+from aetrain.config.typos import expected, fitting, is_key, is_text, kinds, meant, no_option, no_prior
 from aetrain.config.words import closest, suggest
 
 
@@ -24,6 +24,8 @@ def explain(error: BaseException, words: Sequence[str] = ()) -> str:
         return _yaml(error)
     if word := getattr(error, "override", None):
         return unreadable(str(word))
+    if told := no_prior(words):
+        return told
     text = " ".join(re.sub(r"\s*See https://\S+.*", "", str(error), flags=re.DOTALL).split())
     if missing := getattr(error, "missing_cfg_file", None):
         return _missing(str(missing), getattr(error, "options", None), text, words)

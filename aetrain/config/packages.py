@@ -1,5 +1,5 @@
-"""Installed packages that offer models, networks or data sets, by entry points in the groups aetrain.models,
-aetrain.nets and aetrain.data. Their defaults are the YAML in `conf` beside the offered class's module.
+"""Installed packages that offer models, networks, priors or data sets, by entry points in the groups aetrain.models,
+aetrain.nets, aetrain.priors and aetrain.data. Their defaults are the YAML in `conf` beside the offered class's module.
 
 Nothing is imported here, and no configuration has any influence on it.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aetrain.config.conf import CONF
 
-ROOMS = ("models", "nets", "data")
+ROOMS = ("models", "nets", "priors", "data")
 PROVIDER = "aetrain-packages"  # of their defaults on Hydra's search path
 
 

@@ -59,6 +59,7 @@ def check_run(config: Config) -> None:
         )
     config.net.check(known.image_shape)
     config.model.check(config.net)
+    check_prior(config)
     if config.model.needs_labels and not known.n_classes:
         raise UserError(
             f"model={config.model.name}: is given the class of every image, and data={config.data.name} has no labels "
@@ -78,6 +79,19 @@ def check_run(config: Config) -> None:
         raise UserError(
             f"optimizer.weight_decay={config.optimizer.weight_decay}: this model has a weight decay of its own in its "
             "objective; give model.l2_weight=0 or optimizer.weight_decay=0"
+        )
+
+
+def check_prior(config: Config) -> None:
+    """Raise a UserError for a model without the prior that it needs, or with one that does not suit it."""
+    model, prior = config.model, config.prior
+    if (prior is not None) != model.takes_prior:
+        told = "its YAML needs the line - /prior@_global_.prior: normal"
+        raise UserError(f"model={model.name}: {told if model.takes_prior else 'takes no prior; leave it out'}")
+    if prior is not None and not prior.is_closed and getattr(model, "z_in_evaluation", "sample") == "mean":
+        raise UserError(
+            f"model.z_in_evaluation=mean: with prior={prior.name} the KL has no closed form and is estimated at draws "
+            "of z; give model.z_in_evaluation=sample"
         )
 
 
@@ -167,10 +181,11 @@ def check_linear(config: Config) -> None:
     """Raise a UserError for a model whose closed form task=linear does not know."""
     model, wanted = config.model, {"ae": "squared_error", "vae": "gaussian"}
     fits = config.net.name == "linear" and model.likelihood == wanted.get(model.name) and model.output == "identity"
+    fits = fits and (config.prior is None or config.prior.name == "normal")
     if not fits or getattr(model, "tied", False) or getattr(model, "code_activation", "identity") != "identity":
         raise UserError(
             "task=linear: needs model=ae model.likelihood=squared_error or model=vae model.likelihood=gaussian, with "
-            "net=linear model.output=identity and neither tied weights nor a code activation"
+            "net=linear model.output=identity prior=normal and neither tied weights nor a code activation"
         )
 
 

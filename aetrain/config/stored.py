@@ -21,7 +21,7 @@ import yaml
 
 from aetrain.config.schema import Config
 from aetrain.config.schema.schedule import Schedule
-from aetrain.config.tables import GROUPS, TRAINER
+from aetrain.config.tables import GROUPS, MODELS, TRAINER
 from aetrain.config.tree import check_ranges
 from aetrain.config.words import show
 from aetrain.errors import UserError
@@ -73,7 +73,7 @@ def changed(config: Config, values: Iterable[tuple[str, Any]]) -> Config:
 
 def modern(tree: Any) -> dict[str, Any]:
     """A whole tree, of the first generation (0.1) or of today, with today's names and keys. Raises ValueError."""
-    groups = {*GROUPS, "trainer"} - {"net", "logger"}
+    groups = {*GROUPS, "trainer"} - {"net", "prior", "logger"}
     if not isinstance(tree, dict) or not all(isinstance(tree.get(group), dict) for group in groups):
         raise ValueError("it is not the configuration of a run")
     tree = {"net": {}} | renamed(tree)
@@ -86,6 +86,10 @@ def modern(tree: Any) -> dict[str, Any]:
     if isinstance(tree["net"], dict):
         earlier = {"hidden": [], "kernel": 4, "stride": 2, "norm": "none"} if tree["net"].get("name") == "conv" else {}
         tree["net"] = {"init": "default"} | earlier | tree["net"]
+    if "prior" not in tree:  # before priors were a group, every VAE had this one
+        name = tree["model"].get("name")
+        takes_prior = isinstance(name, str) and getattr(MODELS.get(name), "takes_prior", False)
+        tree["prior"] = {"name": "normal"} if takes_prior else None
     if tree["model"].get("name") == "beta_vae" and isinstance(tree["model"].get("schedule"), dict):
         schedules = {"recon_weight": dataclasses.asdict(Schedule())} | tree["model"]["schedule"]
         tree["model"] = {"recon_weight": 1.0} | tree["model"] | {"schedule": schedules}
@@ -168,12 +172,21 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def _groups(tree: Mapping[str, Any]) -> Config:
     values: dict[str, Any] = {}
     for group, table in GROUPS.items():
+        if group == "prior" and tree[group] is None:
+            values[group] = None
+            continue
+        if not isinstance(tree[group], dict):
+            raise ValueError(f"{group} is not a group of values")
         name = tree[group].get("name")
         if not isinstance(name, str) or name not in table:
             told = f"{group}.name={str(name)[:40]!r} is no {group}"
             raise ValueError(f"{told} of this version of aetrain or of a package that is installed")
         known = {key: value for key, value in tree[group].items() if (group, key) != ("data", "root")}
         values[group] = _instance(table[name], known, group)
+    if (values["prior"] is not None) != values["model"].takes_prior:
+        raise ValueError(
+            f"model.name={tree['model']['name']} {'needs a' if values['prior'] is None else 'takes no'} prior"
+        )
     values["trainer"] = _instance(TRAINER, tree["trainer"], "trainer")
     hints = _hints(Config)
     values |= {key: _value(hints[key], tree.get(key), key) for key in ("seed", *OF_THE_WHOLE)}

@@ -35,6 +35,8 @@ SYNONYMS = {
         "corruption_prob mask_ratio drop_prob",
         "model.contraction_weight": "contractive_weight contraction_lambda lam lamb lambda jacobian_weight",
         "model.likelihood": "loss loss_fn criterion reconstruction_loss recon_loss",
+        "prior.components": "n_components num_components number_components pseudo_inputs n_pseudo_inputs "
+        "num_pseudo_inputs pseudoinputs",
         "net": "arch architecture network backbone",
         "net.hidden": "hidden_dim hidden_dims hidden_size hidden_sizes hidden_units hidden_layers n_hidden "
         "num_hidden h_dim dim_h layer_sizes layers encoder_layers encoder_dims hiddens",
@@ -69,6 +71,8 @@ VALUES = {
         "contractive", "sparse_ae": "sparse", "sae": "sparse", "bvae": "beta_vae", "b_vae": "beta_vae",
         "variational": "vae", "k_sparse": "sparse",
     },
+    "prior": {"vampprior": "vamp", "vamp_prior": "vamp", "gaussian": "normal", "standard": "normal",
+              "standard_normal": "normal", "gmm": "mixture", "mog": "mixture"},
     "net": {"cnn": "conv", "conv2d": "conv", "convolutional": "conv", "fc": "mlp", "dense": "mlp", "none": "linear"},
     "data": {
         "cifar": "cifar10", "cifar_10": "cifar10", "fashion": "fashion_mnist", "fmnist": "fashion_mnist",

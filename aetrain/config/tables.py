@@ -1,7 +1,8 @@
 """Every name that a configuration may carry, and what it stands for. A name that is not here is refused, wherever it
 comes from: no name in a configuration is ever imported.
 
-Beside ours stand those of installed packages, by entry points (groups aetrain.models, aetrain.nets, aetrain.data).
+Beside ours stand those of installed packages, by entry points (groups aetrain.models, aetrain.nets,
+aetrain.priors, aetrain.data).
 Whoever installs a package lets its code run; a configuration file cannot install one.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint
 
 from aetrain.config.packages import offers, package_of
-from aetrain.config.schema import data, net, optimizer
+from aetrain.config.schema import data, net, optimizer, prior
 from aetrain.config.schema.device import Device
 from aetrain.config.schema.logger import MLflow, TensorBoard, WandB
 from aetrain.config.schema.model.ae import AE
@@ -125,9 +126,22 @@ MODELS = Table(
 )  # fmt: skip
 NETS = Table(
     "nets",
-    {"linear": net.Linear, "mlp": net.MLP, "conv": net.Conv, "residual": net.Residual, "burgess": net.Burgess},
+    {
+        "linear": net.Linear,
+        "mlp": net.MLP,
+        "gated": net.Gated,
+        "conv": net.Conv,
+        "residual": net.Residual,
+        "burgess": net.Burgess,
+    },
     "aetrain.nets",
     "net",
+)
+PRIORS = Table(
+    "priors",
+    {"normal": prior.Normal, "mixture": prior.Mixture, "vamp": prior.Vamp},
+    "aetrain.priors",
+    "prior",
 )
 SETS = Table(
     "data",
@@ -171,6 +185,7 @@ DEVICES = dict.fromkeys(("auto", "cpu", "cuda", "mps"), Device)
 GROUPS: dict[str, Mapping[str, type]] = {
     "model": MODELS,
     "net": NETS,
+    "prior": PRIORS,
     "data": SETS,
     "device": DEVICES,
     "optimizer": OPTIMIZERS,

@@ -251,6 +251,17 @@ def no_option(group: str, value: str, shown: Iterable[str] | None = None) -> str
     return told + (f"did you mean {near}?" if near else f"choose from: {', '.join(shown)}")
 
 
+def no_prior(words: Sequence[str]) -> str | None:
+    """The line about prior=…, or a key of it, where the model, or one of a sweep, takes none."""
+    given = next((word for word in words if re.match(r"\+*prior[.=]", word)), None)
+    models = _chosen(words).get("model", "").split(",")
+    without = next((name for name in models if not getattr(GROUPS["model"].get(name), "takes_prior", True)), None)
+    if given is None or without is None:
+        return None
+    *others, last = (name for name, cls in GROUPS["model"].items() if cls.takes_prior)
+    return f"{given}: model={without} takes none; give model={', '.join(others)} or {last}"
+
+
 def no_choice(key: str, value: Any, choices: Iterable[Any], instead: Mapping[str, str]) -> str:
     """The line about a value that is none of a key's choices. instead: of some of them, what to give."""
     choices, told = [str(choice) for choice in choices], show(value)

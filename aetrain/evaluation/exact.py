@@ -48,7 +48,9 @@ def exact(model: Autoencoder, x: Tensor, y: Tensor | None, batch_size: int) -> E
     integrands such sums converge faster than any power of the step. x: (1, C, H, W), y: (1,)."""
     mu, logvar = (part.squeeze(0).double() for part in model.posterior(x, y))
     std = torch.exp(0.5 * logvar)
-    low, high = torch.minimum(mu - 8 * std, mu * 0 - 6), torch.maximum(mu + 8 * std, mu * 0 + 6)
+    center, covariance = model.prior.moments(mu)
+    around = 6 * covariance.diagonal().sqrt()
+    low, high = torch.minimum(mu - 8 * std, center - around), torch.maximum(mu + 8 * std, center + around)
     for _ in range(ROUNDS):
         axes, values = _on_grid(model, x, y, low, high, SEARCH[len(mu)], batch_size)
         if not bool(values.max().isfinite()):

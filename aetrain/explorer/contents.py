@@ -19,6 +19,7 @@ from aetrain.explorer.units import firing
 from aetrain.explorer.view import axes
 from aetrain.models import Autoencoder
 from aetrain.models.vae import VAE
+from aetrain.priors.prior import MixturePrior, Prior
 
 SLIDERS = 32
 LONGEST = 120  # characters of a name
@@ -79,6 +80,7 @@ def _model(told: Told, arrays: Arrays) -> dict[str, Any]:
     return {
         "name": _name(told.name),
         "classesGiven": model.facts.n_classes if config.needs_labels else 0,
+        "prior": None if model.prior is None else _prior(model.prior, arrays),
         "hasPosterior": model.has_posterior,
         "hasElbo": isinstance(model, VAE),
         "codeActivation": getattr(config, "code_activation", "identity"),
@@ -104,6 +106,17 @@ def _model(told: Told, arrays: Arrays) -> dict[str, Any]:
         "termsOf": told.terms_of,
         "config": {key: _value(value) for key, value in told.config.items()},
     }
+
+
+def _prior(prior: Prior, arrays: Arrays) -> dict[str, Any]:
+    mean, covariance = prior.moments(torch.empty(0))
+    told: dict[str, Any] = {"mean": _rounded(mean), "std": _rounded(covariance.diagonal().sqrt()), "components": None}
+    if isinstance(prior, MixturePrior):
+        names = {"logWeights": "log_weights", "mu": "mu", "logvar": "logvar"}
+        found = prior.components()
+        told["components"] = {key: arrays.add(getattr(found, name).detach(), torch.float32)
+                              for key, name in names.items()}  # fmt: skip
+    return told
 
 
 def _step(step: Step, arrays: Arrays, dtype: torch.dtype) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aetrain.models import Autoencoder
+from aetrain.priors.prior import MixturePrior, Prior
 
 TEXT = """# {model}, exported
 
@@ -46,12 +47,22 @@ weights = torch.load("model.pth", weights_only=True)  # the same as in model.saf
 """
 
 SAMPLING = """
-New images: the prior of the codes is the standard normal distribution.
+New images: the prior of the codes is {prior}.
 
 ```python
-{wanted}new = decoder.run(None, {{"code": np.random.randn(16, {code}).astype(np.float32){drawn}}})[0]
+{draw}{wanted}new = decoder.run(None, {{"code": code.astype(np.float32){drawn}}})[0]
 ```
 """
+NORMAL = {"prior": "the standard normal distribution", "draw": "code = np.random.randn(16, {code})\n"}
+MIXTURE = {
+    "prior": "a mixture of Gaussians",
+    "draw": """\
+prior = np.load("prior.npz")
+weights = prior["weights"].astype(float)
+k = np.random.choice(len(weights), size=16, p=weights / weights.sum())
+code = prior["mu"][k] + prior["std"][k] * np.random.randn(16, {code})
+""",
+}
 
 # Of a model that is given the class of every image.
 WITH_LABELS = {
@@ -76,8 +87,13 @@ def page(model: Autoencoder, files: Mapping[str, str], differences: Mapping[str,
     return TEXT.format(
         model=model.config.name, **shown, white=_white(model), scaled=_scaled(model.facts.scale),
         meaning=_meaning(model), output=_output(model),
-        files="\n".join(rows), sampling=SAMPLING.format(**shown) if model.prior is not None else "",
+        files="\n".join(rows), sampling="" if model.prior is None else _sampling(model.prior, shown),
     )  # fmt: skip
+
+
+def _sampling(prior: Prior, shown: Mapping[str, str]) -> str:
+    told = MIXTURE if isinstance(prior, MixturePrior) else NORMAL
+    return SAMPLING.format(**shown, prior=told["prior"], draw=told["draw"].format(**shown))
 
 
 def _sizes(shape: tuple[int, ...]) -> str:

@@ -17,6 +17,7 @@ from aetrain.errors import UserError
 from aetrain.nets import build_decoder, build_encoder
 from aetrain.nets.activations import ACTIVATIONS
 from aetrain.noise import Noise
+from aetrain.priors.prior import Prior
 
 SIGMA_FLOOR = math.exp(-6)  # smallest sigma of the Gaussian that is not fixed (Rybkin et al. 2021): 0.6 grey levels
 
@@ -36,7 +37,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.config, self.facts = config, facts
         self.noise = Noise()
-        self.prior: nn.Module | None = None  # see prior.py; what `sample` draws codes from
+        self.prior: Prior | None = None  # of a VAE: what `build` gives it, see aetrain/priors/
         self._split_statistics: Mapping[str, Tensor] = {}
         self.encoder = build_encoder(net, facts.image_shape, config.latent_dim * self.outputs_per_latent)
         tied_to = self.encoder if getattr(config, "tied", False) else None
@@ -184,8 +185,9 @@ class Autoencoder(nn.Module):
             return {name: known[name].expand(n) for name in self.pair_terms}
         return self.pairwise(paired)
 
-    def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
-        """What a person should know of a trained model's diagnostics, a sentence each."""
+    def findings(self, terms: Mapping[str, float], diagnostics: Mapping[str, Tensor]) -> list[str]:
+        """What a person should know of a trained model's terms, means over a split, and diagnostics, a sentence
+        each."""
         return []
 
     def after_collapse(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from aetrain.models.vae import VAE
@@ -35,7 +37,7 @@ class BetaVAE(VAE):
         if self.config.capacity is None:
             return statistics
         mu, logvar = self.posterior(x, y)
-        return {**statistics, "mean_kl": self.prior.kl(mu, logvar, mu).mean()}
+        return {**statistics, "mean_kl": self.prior.kl(mu, logvar, self.draw(mu, logvar)).mean()}
 
     def after_collapse(self) -> str:
         if self.config.recon_weight == 0:
@@ -46,11 +48,11 @@ class BetaVAE(VAE):
             return f"try a smaller model.beta than {self.config.beta:g}"
         return "warm the KL up, as in model.schedule.beta.kind=linear"
 
-    def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
-        found = super().findings(diagnostics)
+    def findings(self, terms: Mapping[str, float], diagnostics: Mapping[str, Tensor]) -> list[str]:
+        found = super().findings(terms, diagnostics)
         if self.config.capacity is None:
             return found
-        kl, goal = float(diagnostics["kl_per_dimension"].sum()), float(self.capacity)
+        kl, goal = terms["kl"], float(self.capacity)
         if abs(kl - goal) > MISS:
             found.append(
                 f"the mean KL ended at {kl:.2f} nats with a capacity of {goal:g}: about the kink of its objective it "

@@ -20,7 +20,8 @@ class IWAE(VAE):
         epsilon = self.noise.randn_like(mu.unsqueeze(1).expand(-1, self.config.k, -1))  # (B, k, D)
         log_likelihood, log_ratio = self.log_weights(x, mu, logvar, epsilon, y)
         iwae = math.log(self.config.k) - torch.logsumexp(log_likelihood + log_ratio, dim=1)
-        recon, kl = -log_likelihood.mean(1), self.prior.kl(mu, logvar, mu)
+        recon = -log_likelihood.mean(1)
+        kl = self.prior.kl(mu, logvar, mu) if self.prior.is_closed else -log_ratio.mean(1)
         return {"iwae": iwae, "recon": recon, "kl": kl, "nelbo": recon + kl, **self.bits_per_dim(iwae)}
 
     def weights(self) -> dict[str, Tensor | float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -77,7 +79,7 @@ class Sparse(Autoencoder):
             "code": code.flatten(),
         }
 
-    def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
+    def findings(self, terms: Mapping[str, float], diagnostics: Mapping[str, Tensor]) -> list[str]:
         dead, units = int(diagnostics["dead_units"]), self.code_shape[0]
         if 2 * dead < units:
             return []

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from aetrain import losses
 from aetrain.models.autoencoder import Autoencoder
-from aetrain.models.prior import StandardNormal
+from aetrain.priors.prior import Prior
 
 ACTIVE_VARIANCE = 0.01  # variance of the posterior mean above which a unit counts as active (Burda et al. 2015)
 
 
 class VAE(Autoencoder):
     """L(x) = recon + kl, the negative ELBO with one sample per image: recon = −log p(x | z), z ~ q(z | x), and
-    kl = KL(q(z | x) ‖ N(0, I)) in closed form, both in nats.
+    kl = KL(q(z | x) ‖ p(z)), both in nats; of a prior for which that has no closed form, log q(z | x) − log p(z).
 
     q(z | x) = N(mu, diag(e^logvar)); z = mu + e^(logvar / 2) · ε (the reparameterization trick). bits_per_dim is nelbo
     in bits per pixel, where it is a code length: a Bernoulli likelihood of binary pixels.
@@ -24,9 +25,7 @@ class VAE(Autoencoder):
 
     outputs_per_latent = 2
 
-    def __init__(self, config, net, facts):
-        super().__init__(config, net, facts)
-        self.prior = StandardNormal(self.code_shape, self.noise)
+    prior: Prior
 
     def terms(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         mu, logvar = self.posterior(x, y)
@@ -84,7 +83,7 @@ class VAE(Autoencoder):
         variance = mu.var(0, correction=0)
         return {
             "active_units": (variance > ACTIVE_VARIANCE).sum(),
-            "aggregate_kl": losses.aggregate_kl(mu, logvar),
+            "aggregate_kl": losses.aggregate_kl(mu, logvar, *self.prior.moments(mu)),
             "kl_per_dimension": self.prior.kl_per_dimension(mu, logvar).mean(0),
             "correlation": correlation(mu),
             "aggregate_mean": mu.mean(0),
@@ -93,9 +92,8 @@ class VAE(Autoencoder):
             "std": torch.exp(0.5 * logvar).flatten(),
         }
 
-    def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
-        active, dimensions = int(diagnostics["active_units"]), self.code_shape[0]
-        kl = float(diagnostics["kl_per_dimension"].sum())
+    def findings(self, terms: Mapping[str, float], diagnostics: Mapping[str, Tensor]) -> list[str]:
+        active, dimensions, kl = int(diagnostics["active_units"]), self.code_shape[0], terms["kl"]
         if active == 0:
             return [
                 f"posterior collapse: none of the {dimensions} latent dimensions is active (KL {kl:.3g} nats), the "

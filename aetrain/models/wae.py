@@ -7,8 +7,8 @@ from torch import Tensor
 
 from aetrain.aggregate import PAIRS_AT_ONCE
 from aetrain.models.autoencoder import Autoencoder
-from aetrain.models.prior import StandardNormal
 from aetrain.models.vae import ACTIVE_VARIANCE, correlation
+from aetrain.priors.normal import Normal
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the kernel, whose sum is taken: those of the authors' code
 
@@ -26,7 +26,7 @@ class WAE(Autoencoder):
 
     def __init__(self, config, net, facts):
         super().__init__(config, net, facts)
-        self.prior = StandardNormal(self.code_shape, self.noise)
+        self.prior = Normal(self.code_shape, self.noise)
 
     @property
     def has_posterior(self) -> bool:

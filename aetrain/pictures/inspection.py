@@ -15,9 +15,9 @@ from aetrain.pictures.figures import drawn_png, figure_of, plain
 BLUE, RED, GREY = "#1f77b4", "#d62728", "#999999"
 
 
-def posteriors(mu: NDArray, std: NDArray, names: Sequence[str]) -> bytes:
-    """For each image, the mean ± one standard deviation of every dimension; the prior's, 0 ± 1, in grey behind. mu and
-    std: (n, D)."""
+def posteriors(mu: NDArray, std: NDArray, names: Sequence[str], prior: tuple[NDArray, NDArray]) -> bytes:
+    """For each image, the mean ± one standard deviation of every dimension; the prior's in grey behind. mu and std:
+    (n, D); prior: its mean and standard deviation, (D,) each."""
     columns = min(3, len(mu))
     rows = -(-len(mu) // columns)
     figure = Figure(figsize=(4.5 * columns, 2.6 * rows), dpi=100, layout="constrained")
@@ -25,7 +25,7 @@ def posteriors(mu: NDArray, std: NDArray, names: Sequence[str]) -> bytes:
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flatten()
     place = np.arange(mu.shape[1])
     for ax, mean, width, name in zip(axes, mu, std, names, strict=False):
-        ax.axhspan(-1, 1, color=GREY, alpha=0.25, linewidth=0)
+        _band(ax, *prior)
         ax.errorbar(place, mean, yerr=width, fmt="o", markersize=3, linewidth=1, color=BLUE)
         ax.set_title(plain(f"image {name}"), fontsize=9)
     for ax in axes[len(mu) :]:
@@ -36,9 +36,18 @@ def posteriors(mu: NDArray, std: NDArray, names: Sequence[str]) -> bytes:
     return drawn_png(figure)
 
 
-def dimensions(kl: NDArray | None, mean: NDArray, std: NDArray, correlation: NDArray) -> bytes:
+def _band(ax, mean: NDArray, std: NDArray) -> None:
+    """The prior's mean ± one standard deviation, a step for each dimension."""
+    edges = np.arange(len(mean) + 1) - 0.5
+    low, high = (np.append(edge, edge[-1]) for edge in (mean - std, mean + std))
+    ax.fill_between(edges, low, high, step="post", color=GREY, alpha=0.25, linewidth=0)
+
+
+def dimensions(kl: NDArray | None, mean: NDArray, std: NDArray, correlation: NDArray,
+               prior: tuple[NDArray, NDArray] | None = None) -> bytes:  # fmt: skip
     """Three plots: KL of each dimension in nats, or the variance of its code; the mean ± std of what all images' codes
-    are together, against the prior's 0 ± 1; correlations between dimensions. (D,) each, correlation: (D, D)."""
+    are together, against the prior's; correlations between dimensions. (D,) each, correlation: (D, D). prior: its mean
+    and standard deviation, (D,) each."""
     figure = Figure(figsize=(13, 4), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     first, second, third = figure.subplots(1, 3)
@@ -48,8 +57,8 @@ def dimensions(kl: NDArray | None, mean: NDArray, std: NDArray, correlation: NDA
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     third.yaxis.set_major_locator(MaxNLocator(integer=True))
     first.set(title="variance of the codes" if kl is None else "KL from the prior, in nats", xlabel="dimension")
-    if kl is not None:
-        second.axhspan(-1, 1, color=GREY, alpha=0.25, linewidth=0)
+    if prior is not None:
+        _band(second, *prior)
     second.errorbar(place, mean, yerr=std, fmt="o", markersize=3, linewidth=1, color=BLUE)
     title = "codes of all images" if kl is None else "aggregate posterior, prior in grey"
     second.set(title=title, xlabel="dimension", ylabel="mean ± std")

@@ -7,6 +7,7 @@ import io
 import json
 from functools import partial
 
+import numpy as np
 import safetensors.torch
 import torch
 
@@ -15,9 +16,12 @@ from aetrain.exporting import onnx, program
 from aetrain.exporting.check import checked
 from aetrain.exporting.networks import halves
 from aetrain.exporting.page import page
+from aetrain.priors.prior import MixturePrior
 from aetrain.tasks.work import Work
 
 CLASSES = "classes.json"
+PRIOR = "prior.npz"
+OF_PRIOR = {PRIOR: "the mixture from which new codes are drawn: `weights` (K), `mu` and `std` (K, code)"}
 OF_CLASSES = {CLASSES: "the classes' names, by label"}
 FILES = {
     "encoder.onnx": "image → code, ONNX",
@@ -52,6 +56,9 @@ def run(work: Work) -> dict[str, float]:
     if model.config.needs_labels:
         files = files | OF_CLASSES
         content[CLASSES] = json.dumps(work.class_names, indent=1).encode()
+    if isinstance(model.prior, MixturePrior):
+        files = files | OF_PRIOR
+        content[PRIOR] = _prior(model.prior)
     for name in files:
         work.out.file(name, content[name])
     work.out.file("export.md", page(model, files, differences).encode())
@@ -60,6 +67,14 @@ def run(work: Work) -> dict[str, float]:
 
 def _run(file: bytes, *values: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(onnx.run(file, *(value.numpy() for value in values)))
+
+
+@torch.no_grad()
+def _prior(prior: MixturePrior) -> bytes:
+    log_weights, mu, logvar = prior.components()
+    buffer = io.BytesIO()
+    np.savez(buffer, weights=log_weights.exp().numpy(), mu=mu.numpy(), std=torch.exp(0.5 * logvar).numpy())
+    return buffer.getvalue()
 
 
 def _weights(model: torch.nn.Module) -> dict[str, bytes]:

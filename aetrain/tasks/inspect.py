@@ -55,26 +55,30 @@ def of_dimensions(work: Work) -> dict[str, float]:
     correlation = torch.atleast_2d(torch.corrcoef(z.T)).nan_to_num(0.0)
     mean = z.mean(0)
     work.out.file("dimensions.png", inspection.dimensions(
-        None if kl is None else _array(kl), _array(mean), _array(spread), _array(correlation)))  # fmt: skip
+        None if kl is None else _array(kl), _array(mean), _array(spread), _array(correlation),
+        None if kl is None else _prior(work)))  # fmt: skip
     off = correlation - torch.diag(correlation.diagonal())
     return {"largest_correlation": float(off.abs().max())}
 
 
 def of_posteriors(work: Work) -> dict[str, float]:
-    """posteriors.png, and whether they are tight: their standard deviation, the mean over images and active
-    dimensions. The prior's is 1."""
+    """posteriors.png, and whether they are tight: their standard deviation as a share of the prior's, the mean over
+    images and active dimensions."""
     mu, logvar = _posteriors(work, work.task.images)
     std = torch.exp(0.5 * logvar)
     n = min(work.task.n, len(mu))
-    work.out.file("posteriors.png", inspection.posteriors(_array(mu[:n]), _array(std[:n]), work.names(0, n)))
+    work.out.file(
+        "posteriors.png", inspection.posteriors(_array(mu[:n]), _array(std[:n]), work.names(0, n), _prior(work))
+    )
     active = mu.var(0, correction=0) > ACTIVE_VARIANCE
     if not active.any():
         log.info("no dimension is active: every posterior is the prior; try a smaller weight on the KL")
         return {"active_units": 0.0}
-    width = float(std[:, active].mean())
+    _, spread = work.model.prior.moments(mu)
+    width = float((std / spread.diagonal().sqrt())[:, active].mean())
     verdict = "tight: the code says much of the image" if width < WIDE else (
         "wide: little of the image is in the code; a smaller model.beta makes them tighter")  # fmt: skip
-    log.info("posteriors of the %d active dimensions: std %.3g on average (the prior's is 1), %s",
+    log.info("posteriors of the %d active dimensions: std %.3g of the prior's on average, %s",
              int(active.sum()), width, verdict)  # fmt: skip
     return {"active_units": float(active.sum()), "posterior_std": width}
 
@@ -201,6 +205,13 @@ def _field(work: Work) -> None:
 def is_plane(model: Autoencoder) -> bool:
     """Whether its images are points of the plane."""
     return tuple(model.facts.image_shape) == (1, 1, 2)
+
+
+@torch.no_grad()
+def _prior(work: Work) -> tuple:
+    """Its mean and standard deviation, (D,) each."""
+    mean, covariance = work.model.prior.moments(torch.empty(0, device=work.where))
+    return _array(mean), _array(covariance.diagonal().sqrt())
 
 
 @torch.no_grad()

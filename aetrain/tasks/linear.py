@@ -48,7 +48,7 @@ def closed_form(config, splits: Splits, pca: PCA, where: torch.device) -> dict[s
     try:
         if config.model.likelihood == "gaussian":
             config = stage_config(config, sigma_mode="fixed", sigma=math.sqrt(pca.noise(k)))
-        model = models.build(config.model, config.net, splits.facts()).to(where).double()
+        model = models.build(config.model, config.net, config.prior, splits.facts()).to(where).double()
         place(model, pca)
         if model.prior is None:
             return {"pca_train": pca.minimum(k), "pca_test": _evaluated(model, config, splits.test)["recon"]}

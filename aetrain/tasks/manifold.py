@@ -12,9 +12,9 @@ from aetrain.console import CountBar
 from aetrain.data.split import Split
 from aetrain.errors import UserError
 from aetrain.evaluation.codes import Codes, code_chunks, codes
-from aetrain.models.prior import StandardNormal
 from aetrain.pictures.grids import CLASSES, png, to_bytes
 from aetrain.pictures.plane import plane
+from aetrain.priors.normal import Normal
 from aetrain.tasks.images import asked_labels
 from aetrain.tasks.work import Work
 
@@ -32,7 +32,7 @@ def run(work: Work) -> dict[str, float]:
     labels = _labels(work)
     with work.counted(work.split, "images") as split:
         z, y = _codes(work, split, labels)
-    quantiles = isinstance(model.prior, StandardNormal)
+    quantiles = isinstance(model.prior, Normal)
     low, high = _edges(work, z, quantiles)
     place = torch.linspace(0, 1, task.steps + 1, dtype=torch.float64)
     place = (place[1:] + place[:-1]) / 2  # of the images' centres, in the unit square

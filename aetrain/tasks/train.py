@@ -91,7 +91,7 @@ def started(config, folder: Path, overrides: list[str], splits: Splits, where: t
     if state:
         overrides = [*state["overrides"], *(o for o in overrides if o not in state["overrides"])]
     torch.manual_seed(config.seed)
-    model = models.build(config.model, config.net, splits.facts()).to(where)
+    model = models.build(config.model, config.net, config.prior, splits.facts()).to(where)
     if config.init is not None and state is None:
         start_from(model, Path(config.init))
     parameters = sum(p.numel() for p in model.parameters())
@@ -176,7 +176,7 @@ def findings(training: Training) -> list[str]:
     model, steps = training.model, training.step
     collapsed = collapse.finding(model, training.splits.test, steps)
     is_short = steps < collapse.FEW_STEPS and training.config.optimizer.name != "lbfgs"
-    found = [] if is_short else model.findings(training.tested.diagnostics)
+    found = [] if is_short else model.findings(training.tested.terms, training.tested.diagnostics)
     return found if collapsed is None or any("collapse:" in line for line in found) else [collapsed, *found]
 
 

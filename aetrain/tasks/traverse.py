@@ -64,8 +64,9 @@ def _range(work: Work, known: Dimensions) -> tuple[torch.Tensor, torch.Tensor]:
         return known.mean - width * known.std, known.mean + width * known.std
     if work.model.prior is None:
         raise UserError(f"range=prior: model={work.model.config.name} has no prior; give range=posterior")
-    edge = torch.full_like(known.mean, width)
-    return -edge, edge
+    mean, covariance = work.model.prior.moments(known.mean)
+    std = covariance.diagonal().sqrt()
+    return mean - width * std, mean + width * std
 
 
 def _write(work: Work, known: Dimensions, order: list[int]) -> None:

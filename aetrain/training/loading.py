@@ -41,7 +41,7 @@ def rebuilt(content: dict[str, Any], path: Path, device: str | torch.device) -> 
     config = stored.build(content["config"], str(path))
     with torch.random.fork_rng(devices=[]):
         try:
-            model = models.build(config.model, config.net, _facts(content, config)).to(device)
+            model = models.build(config.model, config.net, config.prior, _facts(content, config)).to(device)
             model.load_state_dict(content["model"])
         except (ValueError, TypeError, RuntimeError, KeyError, AttributeError) as error:
             reason = " ".join(str(error).split())[:200]

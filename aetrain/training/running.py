@@ -30,7 +30,8 @@ def runner(config, step: Step, batches: Batches, meters: Meters, schedule: Sched
     and data, and images that lie on the device."""
     wanted = config.trainer.cuda_graph
     if device.type == "cuda" and config.optimizer.name != "lbfgs":
-        ours = all(type(part).__module__.startswith("aetrain.") for part in (config.model, config.net, config.data))
+        parts = [part for part in (config.model, config.net, config.prior, config.data) if part is not None]
+        ours = all(type(part).__module__.startswith("aetrain.") for part in parts)
         if wanted or (wanted is None and ours and batches.is_resident):
             return Graphed(step, batches, meters, schedule, device)
     elif wanted:

@@ -30,7 +30,7 @@ def _config():
 def linear(splits: Splits, weight: Tensor, bias: Tensor) -> Autoencoder:
     """An autoencoder whose code is the image itself, decoded to weight · code + bias: float64."""
     config = _config()
-    model = models.build(config.model, config.net, splits.facts()).double()
+    model = models.build(config.model, config.net, config.prior, splits.facts()).double()
     (encoder,), (decoder,) = model.encoder.layers, model.decoder.layers
     encoder.weight.copy_(torch.eye(len(weight)))
     encoder.bias.zero_()

@@ -35,7 +35,9 @@ def memorising(x: Tensor) -> Autoencoder:
     through the images in the order of their places: x̂(z) = x₁ + Σᵢ (slopeᵢ − slopeᵢ₋₁) · relu(z − zᵢ), with
     slopeᵢ = (xᵢ₊₁ − xᵢ) / (zᵢ₊₁ − zᵢ) and a last slope of 0, a hidden unit for each image. x: (N, C, H, W)."""
     config = _config()
-    model = models.build(config.model, config.net, Facts(tuple(x.shape[1:]), len(x), x.mean(0), 0)).double()
+    model = models.build(
+        config.model, config.net, config.prior, Facts(tuple(x.shape[1:]), len(x), x.mean(0), 0)
+    ).double()
     direction = torch.randn(x[0].numel(), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     first, code = model.encoder.layers
     for layer in (first, code, *model.decoder.layers):

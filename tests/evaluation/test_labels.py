@@ -10,6 +10,7 @@ from aetrain.evaluation.nll import importance_nll
 from aetrain.evaluation.terms import evaluate
 from aetrain.models.vae import VAE
 from aetrain.pictures.grids import make_grids
+from aetrain.priors import build_prior
 from tests.conftest import build, compose, facts
 
 
@@ -29,7 +30,9 @@ class Conditional(VAE):
 def conditional():
     config = compose("model=vae", "model.likelihood=gaussian", "model.sigma_mode=optimal", "net.hidden=[20]")
     torch.manual_seed(0)
-    return Conditional(config.model, config.net, facts())
+    model = Conditional(config.model, config.net, facts())
+    model.prior = build_prior(config.prior, model.code_shape, facts(), model.noise, model.posterior)
+    return model
 
 
 def shifted(n):

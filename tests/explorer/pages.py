@@ -25,6 +25,8 @@ def lively(*words: str, image_shape: tuple[int, int, int]):
             parameter.mul_(2)
         if hasattr(model, "label_images"):  # they begin at 0
             model.label_images.normal_()
+        if hasattr(model.prior, "pseudo_inputs"):  # all begin at one image
+            model.prior.pseudo_inputs.normal_(0.5, 0.5)
     return model
 
 

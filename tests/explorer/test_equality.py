@@ -30,6 +30,8 @@ CASES += [
     ("wae", "mlp", ()),
     ("wae", "conv", ("model.encoder=gaussian",)),
     ("cvae", "conv", ("net.activation=tanh",)),
+    ("vae", "mlp", ("prior=mixture", "prior.components=5")),
+    ("cvae", "linear", ("prior=vamp", "prior.components=12")),
 ]
 ASK = """
 const [images, codes, labels, told, packed] = arguments, list = values => Array.from(values);
@@ -44,7 +46,7 @@ return unpack().then(() => ({
   }),
   kl: images.map((x, i) => {
     const { mu, logvar } = posterior(Float32Array.from(x), labels[i]);
-    return logvar ? list(kl(mu, logvar)).reduce((a, b) => a + b) : 0;
+    return logvar ? divergence(mu, logvar, mu) : 0;
   }),
   kept: list(image(7)),
 }));

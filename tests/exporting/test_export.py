@@ -26,6 +26,7 @@ EVERY += [
     ("contractive", "linear", ("model.tied=true",), COLOUR),
     ("ae", "mlp", ("model.likelihood=gaussian",), (1, 1, 2)),
     ("vae", "mlp", ("model.likelihood=continuous_bernoulli",), COLOUR),
+    ("cvae", "conv", ("prior=vamp", "prior.components=4"), COLOUR),
 ]
 
 RUN = """

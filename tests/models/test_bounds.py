@@ -140,7 +140,8 @@ def test_collapse_is_reported_in_words(active):
     torch.manual_seed(0)
     mu, logvar = torch.zeros(200, 5), torch.zeros(200, 5)
     mu[:, :active] = torch.randn(200, active)
-    words = net.findings(net.diagnostics({"mu": mu, "logvar": logvar}))
+    kl = {"kl": float(net.prior.kl(mu, logvar, mu).mean())}
+    words = net.findings(kl, net.diagnostics({"mu": mu, "logvar": logvar}))
     expected = {0: ["posterior collapse: none of the 5"], 3: ["2 of 5 latent dimensions have collapsed"], 5: []}
     assert len(words) == len(expected[active])
     assert all(word.startswith(start) for word, start in zip(words, expected[active], strict=True))
@@ -171,7 +172,7 @@ def test_capacity_is_the_distance_of_the_mean_kl(images):
 def test_a_missed_capacity_is_reported_in_words(capacity, missed):
     net = build("model=beta_vae", "model.latent_dim=4", f"model.capacity={capacity}")
     mu = torch.tensor([[1.0], [-1.0]]).expand(2, 4)  # mean KL 4 · 1/2
-    words = net.findings(net.diagnostics({"mu": mu, "logvar": torch.zeros(2, 4)}))
+    words = net.findings({"kl": 2.0}, net.diagnostics({"mu": mu, "logvar": torch.zeros(2, 4)}))
     assert bool(words) is missed
     assert not missed or f"2.00 nats with a capacity of {capacity}" in words[0]
 

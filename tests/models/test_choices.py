@@ -67,7 +67,7 @@ def test_it_learns_more_than_the_mean_image(splits, seen, words):
     seen.add(identity(config))
     torch.manual_seed(0)
     cpu = torch.device("cpu")
-    model = models.build(config.model, config.net, splits.facts())
+    model = models.build(config.model, config.net, config.prior, splits.facts())
     optimizer = build_optimizer(config.optimizer, model)
     batches = Batches(splits.train, config.trainer.batch_size, seed=0)
     step = make_step(model, optimizer, Precision.of("fp32", cpu), None, Latch(cpu))

@@ -16,7 +16,7 @@ from tests.conftest import build, compose, facts
 def one_class(model):
     torch.manual_seed(0)
     config = compose(f"model={model}", "net.hidden=[16]")
-    return models.build(config.model, config.net, dataclasses.replace(facts(), n_classes=1))
+    return models.build(config.model, config.net, config.prior, dataclasses.replace(facts(), n_classes=1))
 
 
 def test_with_one_class_it_is_vae_to_the_bit(images):

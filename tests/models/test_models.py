@@ -289,7 +289,11 @@ def test_l0_counts_units_over_the_threshold():
     net = build("model=sparse", "model.latent_dim=4")
     found = net.diagnostics({"code": torch.tensor([[0.1, 0.9, 0.005, 0.0], [0.1, -0.1, 0.5, 0.0]])})
     assert found["l0"].item() == 2.5 and found["dead_share"].item() == 0.5
-    assert net.findings(found) == [] if found["dead_units"] < 2 else "2 of 4 units are dead" in net.findings(found)[0]
+    assert (
+        net.findings({}, found) == []
+        if found["dead_units"] < 2
+        else "2 of 4 units are dead" in net.findings({}, found)[0]
+    )
 
 
 # --- denoising
@@ -435,7 +439,7 @@ def test_a_name_that_is_not_listed_is_not_imported():
     with pytest.raises(KeyError):
         from aetrain import models
 
-        models.build(config.model, config.net, None)
+        models.build(config.model, config.net, config.prior, None)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def layers(*overrides):
     return [layer for layer in build("model=ae", *overrides).modules() if isinstance(layer, LAYERS)]
 
 
-@pytest.mark.parametrize("net", ["linear", "mlp", "conv", "residual", "burgess"])
+@pytest.mark.parametrize("net", ["linear", "mlp", "gated", "conv", "residual", "burgess"])
 def test_glorot_has_the_variance_of_its_equation_12(net):
     for layer in layers(f"net={net}", "net.init=glorot"):
         weight = layer.weight.detach()
@@ -26,7 +26,7 @@ def test_glorot_has_the_variance_of_its_equation_12(net):
         assert weight.abs().max() <= math.sqrt(3 * variance) and not layer.bias.any()
 
 
-@pytest.mark.parametrize("net", ["linear", "mlp", "conv", "residual", "burgess"])
+@pytest.mark.parametrize("net", ["linear", "mlp", "gated", "conv", "residual", "burgess"])
 def test_orthogonal_has_singular_values_of_1(net):
     for layer in layers(f"net={net}", "net.init=orthogonal"):
         values = torch.linalg.svdvals(layer.weight.detach().flatten(1))

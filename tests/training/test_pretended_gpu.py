@@ -42,6 +42,8 @@ CASES = [
     ["model=vae", "model.likelihood=gaussian", "model.sigma_mode=optimal", "model.output=identity"],
     ["model=vae", "model.likelihood=continuous_bernoulli"],
     ["model=beta_vae", "model.capacity=5", "model.gamma=10"],
+    *(["model=vae", f"net={net}", f"prior={prior}"] for net in ("mlp", "conv") for prior in ("mixture", "vamp")),
+    *([f"model={model}", "prior=vamp"] for model in ("iwae", "cvae", "beta_tcvae")),
     ["model=vae", "optimizer=sgd"],
     ["model=vae", "optimizer=adamw", "optimizer.schedule.kind=cosine"],
     ["model=beta_vae", "model.schedule.beta.kind=cyclical"],
@@ -77,7 +79,7 @@ def splits():
 def parts(*overrides):
     """(config, model on the pretended GPU, optimizer, latch, step), as a training has them."""
     config = composed(*overrides)
-    model = models.build(config.model, config.net, facts()).to(GPU)
+    model = models.build(config.model, config.net, config.prior, facts()).to(GPU)
     optimizer, latch = build_optimizer(config.optimizer, model), Latch(GPU)
     return config, model, optimizer, latch, make_step(model, optimizer, FP32, 1.0, latch)
 
@@ -95,9 +97,9 @@ def test_a_step_stays_on_the_device(overrides):
     assert all(p.grad is not None and p.grad.shape == p.shape for p in model.parameters())
 
 
-@pytest.mark.parametrize("model", sorted(MODELS))
+@pytest.mark.parametrize("model", [*sorted(MODELS), "vae prior=mixture", "cvae prior=vamp"])
 def test_a_stacks_step_stays_on_the_device(model):
-    config, first, _, _, _ = parts(f"model={model}", "net=mlp")
+    config, first, _, _, _ = parts(*f"model={model} net=mlp".split())
     k, meters = 3, Meters()
     params = {n: p.detach().expand(k, *p.shape).clone().requires_grad_() for n, p in first.named_parameters()}
     buffers = {n: b.expand(k, *b.shape).clone() for n, b in first.named_buffers()}
@@ -203,7 +205,7 @@ def test_a_stacks_log_point_is_one_read_and_a_schedule_one_copy(tmp_path, k):
         for beta in range(k):
             one = replace(config, model=replace(config.model, beta=float(beta)))
             out = folders.enter_context(Run(tmp_path / str(beta), one, []))
-            model = models.build(one.model, one.net, facts()).to(GPU)
+            model = models.build(one.model, one.net, one.prior, facts()).to(GPU)
             trainings[str(beta)] = Training(one, model, splits(), out, GPU, Requests(), stacked=True)
             out.open()
         stack = Stack(trainings)

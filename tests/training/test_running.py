@@ -72,6 +72,8 @@ COMPILED = [
     ["model=iwae", "optimizer=sgd", "optimizer.lr=1e-5"],  # Adam divides gradients that are all rounding by themselves
     ["model=cvae"],
     ["model=beta_tcvae"],
+    ["model=beta_tcvae", "prior=mixture"],
+    ["model=cvae", "prior=vamp", "prior.components=9"],
     ["model=dip_vae"],
     ["model=factor_vae", "optimizer.schedule.kind=cosine", "trainer.clip_norm=1"],
     ["model=wae", "model.encoder=gaussian"],

@@ -14,6 +14,7 @@ from aetrain.config.schema.logger import Logger
 from aetrain.config.schema.model.base import Model
 from aetrain.config.schema.net import Net
 from aetrain.config.schema.optimizer import Optimizer
+from aetrain.config.schema.prior import Prior
 from aetrain.config.schema.task.base import Task
 from aetrain.config.schema.trainer import Trainer
 
@@ -24,6 +25,8 @@ class Config:
 
     model: Model = MISSING
     net: Net = MISSING
+    prior: Optional[Prior] = setting("what a VAE's codes are like before the image is seen; null: the model has none",
+                                     default=None)  # fmt: skip
     data: Data = MISSING
     device: Device = MISSING
     optimizer: Optimizer = MISSING

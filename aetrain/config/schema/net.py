@@ -46,6 +46,13 @@ class MLP(Net):
 
 
 @dataclass
+class Gated(Net):
+    """Linear layers, each times a sigmoid gate of its own (Dauphin et al. 2017)."""
+
+    hidden: list[int] = setting("units of each hidden layer of the encoder; the decoder mirrors them", min=1)
+
+
+@dataclass
 class Convolutional(Net):
     """Networks whose layers see a part of the image."""
 

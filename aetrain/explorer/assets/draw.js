@@ -38,7 +38,7 @@ function fitDraw() {
   byId("score-title").textContent = `Its ${scoreName()} beside those of ${model.scores.length.toLocaleString("en")} images of the ${model.split} split`;
   byId("code-title").textContent = model.hasPosterior ? "Its posterior, beside the prior" : "Its code, beside those of the images";
   byId("code-hint").textContent = model.hasPosterior
-    ? "Mean ± one standard deviation of each dimension; the band is the prior, 0 ± 1. A thin mark away from 0 says much of the image, one that fills the band says nothing."
+    ? "Mean ± one standard deviation of each dimension; the band is the prior, its mean ± one standard deviation. A thin mark away from its middle says much of the image, one that fills the band says nothing."
     : "The value of each dimension; the band is the mean ± one standard deviation over the images.";
   byId("removal").hidden = !model.corruption;
   if (model.corruption) fitNoise();
@@ -180,7 +180,7 @@ function drawCode(mu, logvar) {
   if (!drawn) return;
   const { context, width, height } = drawn, dims = model.order, step = width / dims.length, bottom = height - 16;
   const spread = d => logvar ? Math.exp(0.5 * logvar[d]) : 0;
-  const center = d => logvar ? 0 : model.mean[d], around = d => logvar ? 1 : model.std[d];
+  const { mean, std } = logvar ? model.prior : model, center = d => mean[d], around = d => std[d];
   let low = Infinity, high = -Infinity;
   for (const d of dims) {
     low = Math.min(low, mu[d] - spread(d), center(d) - 1.2 * around(d));

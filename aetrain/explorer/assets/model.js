@@ -32,6 +32,9 @@ async function unpack() {
     for (const step of [...own.encoder, ...own.decoder]) {
       for (const name of ["weight", "bias"]) if (name in step) step[name] = once(step[name]);
     }
+    if (own.prior?.components) {
+      for (const [name, number] of Object.entries(own.prior.components)) own.prior.components[name] = once(number);
+    }
     own.dims = own.mean.length;
     own.scores = own.scores.filter(value => value !== null);
     own.axes.directions = once(own.axes.directions);
@@ -74,7 +77,7 @@ function place(z, axis) {
 
 // The values that dimension d is moved over: of the prior, or of the codes as far as their activation lets them.
 function range(d, m = model) {
-  if (m.hasPosterior) return [-3, 3];
+  if (m.prior) return [-3, 3].map(width => m.prior.mean[d] + width * m.prior.std[d]);
   const [least, most] = { sigmoid: [0, 1], tanh: [-1, 1], relu: [0, Infinity], softplus: [0, Infinity] }[m.codeActivation]
     ?? [-Infinity, Infinity];
   const width = 3 * (m.std[d] || 1e-3);

@@ -10,23 +10,34 @@ function buildPicture() {
   byId("next").addEventListener("click", () => choose((state.image ?? -1) + 1));
   byId("any").addEventListener("click", () => choose(Math.floor(Math.random() * model.index.length)));
   byId("center").addEventListener("click", () => show(
-    base(m => m.hasPosterior ? new Float32Array(m.dims) : Float32Array.from(m.mean)), byId("center").textContent.toLowerCase()));
+    base(m => Float32Array.from((m.prior ?? m).mean)), byId("center").textContent.toLowerCase()));
   byId("draw").addEventListener("click", () => show(randomCode(), "a random draw"));
   fits.push(() => {
-    byId("center").textContent = model.hasPosterior ? "Mean of the prior" : "Mean of the codes";
-    byId("draw").textContent = model.hasPosterior ? "Random draw from the prior" : "Random draw, as the codes are spread";
+    byId("center").textContent = model.prior ? "Mean of the prior" : "Mean of the codes";
+    byId("draw").textContent = model.prior ? "Random draw from the prior" : "Random draw, as the codes are spread";
   });
   watchers.push(showPicture);
+}
+
+// Of a learned prior, the component in which a share of its weight, between 0 and 1, ends.
+function component({ dims, prior }, share) {
+  const { logWeights, mu, logvar } = prior.components;
+  let k = 0;
+  for (let sum = Math.exp(logWeights[0]); sum < share && k < logWeights.length - 1; k++) sum += Math.exp(logWeights[k + 1]);
+  const own = part => part.subarray(k * dims, (k + 1) * dims);
+  return { mu: own(mu), std: own(logvar).map(value => Math.exp(0.5 * value)) };
 }
 
 // The same draws for every model, those for its most active dimensions first.
 function randomCode() {
   const drawn = Float32Array.from({ length: Math.max(...models.map(m => m.dims)) }, () => normal(Math.random));
+  const share = Math.random();
   return base(m => {
+    const { mu, std } = m.prior?.components ? component(m, share) : { mu: m.prior?.mean, std: m.prior?.std };
     const z = Float32Array.from(m.mean), rest = [...m.mean.keys()].filter(d => !m.order.includes(d));
     [...m.order, ...rest].forEach((d, rank) => {
       const [low, high] = range(d, m);
-      z[d] = m.hasPosterior ? drawn[rank] : Math.min(high, Math.max(low, m.mean[d] + m.std[d] * drawn[rank]));
+      z[d] = m.prior ? mu[d] + std[d] * drawn[rank] : Math.min(high, Math.max(low, m.mean[d] + m.std[d] * drawn[rank]));
     });
     return z;
   });

@@ -26,6 +26,26 @@ function reconstruction(x, out, m = model) {
 
 const kl = (mu, logvar) => mu.map((m, d) => 0.5 * (m * m + Math.exp(logvar[d]) - 1 - logvar[d]));
 
+// log N(value; mu, e^logvar).
+const logNormal = (value, mu, logvar) => -0.5 * (Math.log(2 * Math.PI) + logvar + (value - mu) ** 2 * Math.exp(-logvar));
+
+// log p(z) of a learned prior, a mixture of Gaussians.
+function logPrior(z, { logWeights, mu, logvar }) {
+  const parts = Array.from(logWeights, (sum, k) => {
+    z.forEach((value, d) => { sum += logNormal(value, mu[k * z.length + d], logvar[k * z.length + d]); });
+    return sum;
+  });
+  const most = Math.max(...parts);
+  return most + Math.log(parts.reduce((sum, part) => sum + Math.exp(part - most), 0));
+}
+
+// KL(q ‖ p) in nats: in closed form from the standard normal prior, of another one log q(z) − log p(z) at a draw z of q.
+function divergence(mu, logvar, z, m = model) {
+  const sum = values => values.reduce((a, b) => a + b, 0);
+  if (!m.prior.components) return sum(kl(mu, logvar));
+  return sum(z.map((value, d) => logNormal(value, mu[d], logvar[d]))) - logPrior(z, m.prior.components);
+}
+
 // −ELBO, its expectation by draws from a fixed seed; recon for a model without one.
 function score(x, m = model) {
   const { mu, logvar } = posterior(x, state.label, m), recon = z => reconstruction(x, decoded(z, state.label, m), m);
@@ -34,9 +54,9 @@ function score(x, m = model) {
   let sum = 0;
   for (let k = 0; k < DRAWS; k++) {
     const z = mu.map((m, d) => m + Math.exp(0.5 * logvar[d]) * normal(random));
-    sum += recon(z);
+    sum += recon(z) + divergence(mu, logvar, z, m);
   }
-  return sum / DRAWS + kl(mu, logvar).reduce((a, b) => a + b, 0);
+  return sum / DRAWS;
 }
 
 const scoreName = (m = model) => m.hasElbo ? "−ELBO" : m.likelihood === "squared_error" ? "squared error" : "recon";

@@ -48,7 +48,7 @@ def bytes_per_member(config: Any, facts: Facts) -> int:
     """Memory that a member of a stack takes: parameters, gradients, the optimizer's two slots, what the forward pass
     keeps for the backward pass, counted on a batch, and as much again for what comes and goes."""
     with torch.random.fork_rng(devices=[]):
-        model = models.build(config.model, config.net, facts)
+        model = models.build(config.model, config.net, config.prior, facts)
         kept: dict[int, int] = {}
 
         def keep(tensor: torch.Tensor) -> torch.Tensor:

@@ -63,8 +63,8 @@ def correlations(sweep: Sweep, axis: Axis) -> list[Plot]:
     bar.ax.tick_params(labelsize=8, colors=INK)
     figure.suptitle("correlation of the posterior means", fontsize=10.5, color=INK, x=0.02, ha="left")
     caption = (
-        "Dimensions of the code by index, over the test split; red is 1, blue is −1. The prior's dimensions are "
-        "independent; a dimension whose mean does not vary is white."
+        "Dimensions of the code by index, over the test split; red is 1, blue is −1. Those of a "
+        "standard normal prior are independent; a dimension whose mean does not vary is white."
     )
     return [Plot("correlations", png(figure), caption, f"correlation matrices of the means for each {axis.key}")]
 

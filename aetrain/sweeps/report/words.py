@@ -23,7 +23,7 @@ from aetrain.config.schema.schedule import Schedule
 from aetrain.sweeps.report.read import Member
 from aetrain.sweeps.report.values import MISSING, Missing, Odd, Value, flatten
 
-GROUPS = ("task", "model", "net", "data", "optimizer", "trainer", "device")
+GROUPS = ("task", "model", "net", "prior", "data", "optimizer", "trainer", "device")
 WHERE_IT_RAN = ("data.root", "device.index", "device.threads", "name", "tags")  # no result depends on them
 KEY = re.compile(r"[a-z][a-z0-9_]{0,40}(\.[a-z][a-z0-9_]{0,40}){0,6}")
 OPTION = re.compile(r"[a-z][a-z0-9_]{0,40}")

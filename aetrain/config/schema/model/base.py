@@ -14,9 +14,11 @@ LIKELIHOODS = ("squared_error", "bernoulli", "continuous_bernoulli", "gaussian")
 
 @dataclass
 class Model:
-    """The keys of every model. needs_labels: whether the model is given the class of every image."""
+    """The keys of every model. needs_labels: whether the model is given the class of every image. takes_prior: whether
+    what codes are like before the image is seen is a choice of its own (prior=…)."""
 
     needs_labels: ClassVar[bool] = False
+    takes_prior: ClassVar[bool] = False
 
     name: str = setting("the model's name")
     latent_dim: int = setting("dimensions of the code", min=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from aetrain.config.fields import setting
 from aetrain.config.schema.model.base import LIKELIHOODS, Model
 from aetrain.config.schema.net import Net
@@ -11,6 +13,8 @@ from aetrain.config.schema.schedule import scheduled
 @scheduled
 class VAE(Model):
     """Variational autoencoder (Kingma & Welling 2014): recon + kl."""
+
+    takes_prior: ClassVar[bool] = True
 
     # A divergence in nats needs a likelihood in nats beside it.
     likelihood: str = setting(
