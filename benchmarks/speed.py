@@ -89,7 +89,7 @@ class Ours:
     def __init__(self, config, splits: Splits, where: torch.device):
         self.model = models.build(config.model, config.net, config.prior, splits.facts()).to(where)
         self.precision = device.Precision.of(config.device.precision, where)
-        is_compiled = config.trainer.compile
+        is_compiled = config.trainer.compile is True
         optimizer = build_optimizer(config.optimizer, self.model, traced=is_compiled)
         make = make_compiled_step if is_compiled else make_step
         step = make(self.model, optimizer, self.precision, None, Latch(where))

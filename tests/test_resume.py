@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from aetrain.errors import Interrupted
 from aetrain.tasks.train import started
 from aetrain.training import loop
 from aetrain.training.signals import Requests
+from aetrain.training.state import _restore_noise
 from tests.conftest import SMALL, longer, read_events
 
 STEPS = [*SMALL, "trainer.max_steps=14", "trainer.epochs=3", "trainer.log_every=3"]  # 6 steps an epoch
@@ -192,6 +194,23 @@ def test_killed_at_the_very_start(aetrain, done, kill_at, monkeypatch, moment):
     if "checkpoint" not in moment:  # the overrides are kept in checkpoints
         assert_identical(run, reference)
     assert metrics(run) == metrics(reference) and result(run)["metrics"] == result(reference)["metrics"]
+
+
+def test_on_a_device_of_another_kind_noise_is_drawn_anew():
+    """Not that of the first steps again, and the same on every resumption from there."""
+    torch.manual_seed(0)
+    state = {"rng": {"cpu": torch.get_rng_state(), "cuda": None}}
+    first = torch.rand(3)
+
+    def drawn(step, cuda):
+        training = SimpleNamespace(device=torch.device("cpu"), config=SimpleNamespace(seed=0), step=step)
+        _restore_noise(training, {"rng": state["rng"] | {"cuda": cuda}})
+        return torch.rand(3)
+
+    of_a_gpu = torch.zeros(16, dtype=torch.uint8)
+    assert torch.equal(drawn(7, None), first)
+    assert torch.equal(drawn(7, of_a_gpu), drawn(7, of_a_gpu))
+    assert not torch.equal(drawn(7, of_a_gpu), first) and not torch.equal(drawn(7, of_a_gpu), drawn(8, of_a_gpu))
 
 
 def test_the_optimizers_numbers_may_change(aetrain, done):

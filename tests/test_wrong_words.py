@@ -161,7 +161,7 @@ LINES = {
     "net.hidden=400,200": "net.hidden=400,200: one list is net.hidden=[400,200]; for a sweep over its values add -m",
     "net.hidden=400": "net.hidden=400: did you mean net.hidden=[400]?",
     "optimizer.lr=1e-3,": "optimizer.lr=1e-3,: did you mean optimizer.lr=1e-3?",
-    "trainer.compile=maybe": "trainer.compile=maybe: give trainer.compile=true or trainer.compile=false",
+    "trainer.compile=maybe": "trainer.compile=maybe: choose from: auto, true, false",
     "seed=1.5": "seed=1.5: give a whole number, as in seed=10",
     "optimizer.betas=[0.9,0.999": "optimizer.betas=[0.9,0.999: a bracket is not closed; did you mean "
                                   "optimizer.betas=[0.9,0.999]?",

@@ -32,14 +32,19 @@ def batch_size(config: Config) -> int:
     return min(config.trainer.batch_size, train_size(config.data))
 
 
+def compiler() -> str:
+    """The command of the C++ compiler that torch.compile calls."""
+    return os.environ.get("CXX", "g++")
+
+
 def check_run(config: Config) -> None:
     """Raise a UserError for values that do not go together, or not with this machine."""
-    if config.trainer.compile and not shutil.which(cxx := os.environ.get("CXX", "g++")):
+    if config.trainer.compile is True and not shutil.which(cxx := compiler()):
         raise UserError(
             f"trainer.compile=true: torch.compile needs a C++ compiler and {cxx} was not found; install one, name it "
             "in CXX, or leave trainer.compile out"
         )
-    if config.trainer.compile and config.device.precision == "fp16":
+    if config.trainer.compile is True and config.device.precision == "fp16":
         raise UserError(
             "trainer.compile=true: not with device.precision=fp16, whose gradient scaler cannot be traced; use bf16"
         )
@@ -203,7 +208,7 @@ def check_lbfgs(config: Config) -> None:
         (lr.kind != "constant" and f"optimizer.schedule.kind={lr.kind}", "its line search chooses the length"),
         (device.precision != "fp32" and f"device.precision={device.precision}", "it needs fp32"),
         (trainer.clip_norm is not None and f"trainer.clip_norm={trainer.clip_norm}", "it needs the gradient itself"),
-        (trainer.compile and "trainer.compile=true", "its step runs eagerly"),
+        (trainer.compile is True and "trainer.compile=true", "its step runs eagerly"),
         (trainer.cuda_graph and "trainer.cuda_graph=true", "its line search asks the host"),
     ]
     for key, reason in refused:

@@ -49,6 +49,10 @@ class Member:
         """The same with the logger that the user asks for: what is stored says nothing of one."""
         return replace(self, config=replace(self.config, logger=logger))
 
+    def on_gpu(self, index: int) -> Member:
+        """The same on this GPU of the machine."""
+        return replace(self, config=replace(self.config, device=replace(self.config.device, index=index)))
+
 
 @dataclass(frozen=True)
 class Sweep:

@@ -29,6 +29,7 @@ from aetrain.evaluation.terms import evaluate
 from aetrain.pictures.curves import curves
 from aetrain.run import Run
 from aetrain.training import checkpoint
+from aetrain.training.compiling import is_compiled
 from aetrain.training.loading import start_from
 from aetrain.training.loop import Training
 from aetrain.training.out_of_memory import OUT_OF_MEMORY
@@ -102,7 +103,8 @@ def started(config, folder: Path, overrides: list[str], splits: Splits, where: t
         f"{config.device.precision}"
     )
     with Run(folder, config, overrides) as out:
-        training = Training(config, model, splits, out, where, requests, stacked)
+        compiled = not stacked and is_compiled(config, where, state)
+        training = Training(config, model, splits, out, where, requests, stacked, compiled)
         if state:
             restore(training, state)  # before anything of what was there is changed: the checkpoint may not fit
             began -= state["seconds"]

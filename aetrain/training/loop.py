@@ -48,7 +48,8 @@ class Training:
     """A model in training. What a checkpoint holds of it: see state.py."""
 
     def __init__(self, config, model: Autoencoder, splits: Splits, run: Run, device: torch.device, requests: Requests,
-                 stacked: bool = False):  # fmt: skip
+                 stacked: bool = False, compiled: bool = False):  # fmt: skip
+        """compiled: whether the step is; see compiling.py."""
         self.requests, self.stacked = requests, stacked
         self.config, self.model, self.splits, self.run, self.device = config, model, splits, run, device
         self.content = content_sum(config.data)  # of the user's own data: a resumed run must see the same
@@ -58,8 +59,8 @@ class Training:
         self.batches = Batches(
             splits.train, trainer.batch_size, config.seed, data.binarization == "dynamic", data.flip, data.shift
         )
-        is_compiled = trainer.compile and not stacked
-        self.optimizer = build_optimizer(config.optimizer, model, traced=is_compiled)
+        self.compiled = compiled
+        self.optimizer = build_optimizer(config.optimizer, model, traced=compiled)
         if self.batches.size < trainer.batch_size:
             log.info(
                 "trainer.batch_size=%d: the training split has %d images, and a batch takes them all",
@@ -71,7 +72,7 @@ class Training:
         if config.optimizer.name == "lbfgs":
             step = make_lbfgs_step(model, self.optimizer, self.latch)
         else:
-            make = make_compiled_step if is_compiled else make_step
+            make = make_compiled_step if compiled else make_step
             step = make(model, self.optimizer, self.precision, trainer.clip_norm, self.latch)
         self.meters = Meters(skip=self.latch.skip)
         self.run_steps = runner(config, step, self.batches, self.meters, self.scheduler, device)
@@ -90,7 +91,7 @@ class Training:
         self.first_step = 0  # of this process: the latch counts from here
         self.interrupted_at: dict[str, Any] | None = None  # the state that an interruption has put into last.pt
         # Whether the last step was; of the first nobody knows, and one that compiles is. Captures are not interrupted.
-        self.slow = is_compiled or not isinstance(self.run_steps, Graphed)
+        self.slow = compiled or not isinstance(self.run_steps, Graphed)
         self.slow_look = not stacked  # whether a signal may come within; a stack, which evaluates, asks between members
         self._saves = 0  # of last.pt
         self._mark = (0, time.perf_counter())  # step and time of the last speed measurement
@@ -288,9 +289,9 @@ class Training:
         return self.last_metrics | self._log_evaluation("test", self.tested, histograms=not len(self.splits.val))
 
     def evaluate(self, split: str) -> Evaluation:
+        self.scheduler.apply(self.total_steps)
         if split in self._told:
             return self._told.pop(split)
-        self.scheduler.apply(self.total_steps)
         images, seed = getattr(self.splits, split), self.evaluation_seed(split)
         return evaluate(self.model, images, self.config.trainer.eval_batch_size, seed, self.precision)
 

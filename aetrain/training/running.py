@@ -122,8 +122,11 @@ class Graphed:
             # The thread that reads images ahead may allocate meanwhile.
             with torch.cuda.graph(graph, pool=pool, stream=self._side, capture_error_mode="thread_local"):
                 self._do(count)
-        except torch.OutOfMemoryError:
-            raise
+        except torch.OutOfMemoryError as error:
+            raise RunFailed(
+                "out of memory while the steps were captured as a CUDA graph; give trainer.cuda_graph=false, a smaller "
+                "trainer.batch_size, or for the runs of a sweep hydra.launcher.memory_gb"
+            ) from error
         except RuntimeError as error:
             reason = str(error).partition("\n")[0]
             raise RunFailed(

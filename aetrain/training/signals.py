@@ -15,13 +15,15 @@ from aetrain.surroundings import is_importing
 
 log = logging.getLogger(__name__)
 
+USER = (signal.SIGUSR1, signal.SIGUSR2)
+
 
 class Requests:
     """What has been asked for. SIGINT, SIGTERM and SIGHUP raise Interrupted where they meet the program; within
     `deferred` they wait, and `stop` says which has come."""
 
     def __init__(self) -> None:
-        self.stop: signal.Signals | None = None  # SIGINT, SIGTERM or SIGHUP: write a checkpoint and end
+        self.stop: signal.Signals | None = None  # a signal that ends the run: write a checkpoint and end
         self.checkpoint = False  # SIGUSR1: write a checkpoint and go on
         self._waits = False  # within `deferred`
         self._raised = False
@@ -29,7 +31,11 @@ class Requests:
     def receive(self, number: int, frame: FrameType | None = None) -> None:
         if number == signal.SIGUSR1:
             self.checkpoint = True
-        elif self.stop is None:
+        else:
+            self.stop_for(number, frame)
+
+    def stop_for(self, number: int, frame: FrameType | None = None) -> None:
+        if self.stop is None:
             self.stop = signal.Signals(number)
             if not self._waits and not is_importing(frame):  # else it waits for whoever asks next
                 self._raise()
@@ -74,27 +80,44 @@ class Requests:
         self._raised = True
         return Interrupted(
             f"{self.stop.name} at {where}: checkpoint written; continue with aetrain resume={folder}",
-            EXIT_CODES[self.stop],
+            128 + self.stop,
         )
 
     def _raise(self) -> None:
         self._raised = True
-        raise Interrupted(f"{self.stop.name}: stopped", EXIT_CODES[self.stop])
+        raise Interrupted(f"{self.stop.name}: stopped", 128 + self.stop)
 
 
 @contextmanager
 def listening() -> Iterator[Requests]:
-    """Within: SIGINT, SIGTERM, SIGHUP and SIGUSR1 go to the Requests instead of ending the process."""
+    """Within: SIGINT, SIGTERM, SIGHUP and SIGUSR1 go to the Requests instead of ending the process.
+
+    A cluster's launcher handles signals itself. SIGUSR1 or SIGUSR2, of which submitit takes one for the end of a job's
+    time, then stops the run as SIGTERM does, and its handler, which puts the job back into the queue, is called when
+    the checkpoint is written. The others stay the launcher's."""
     requests = Requests()
     if threading.current_thread() is not threading.main_thread():  # Python allows handlers in the main thread only
         yield requests
         return
+    theirs = {number: signal.getsignal(number) for number in (*EXIT_CODES, *USER) if _is_foreign(number)}
     # Who starts a run in the background of a script has its SIGINT ignored: that stays so. SIGUSR1 is ignored by the
     # command line itself until there is something to write.
-    heard = [n for n in EXIT_CODES if signal.getsignal(n) is not signal.SIG_IGN] + [signal.SIGUSR1]
-    before = {number: signal.signal(number, requests.receive) for number in heard}
+    ours = [n for n in EXIT_CODES if signal.getsignal(n) is not signal.SIG_IGN and n not in theirs]
+    before = {number: signal.signal(number, requests.receive) for number in (*ours, signal.SIGUSR1)}
+    handed_over = {number: handler for number, handler in theirs.items() if number in USER}
+    before |= {number: signal.signal(number, requests.stop_for) for number in handed_over}
     try:
         yield requests
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if requests.stop in handed_over:
+            handed_over[requests.stop](requests.stop, None)
+
+
+def _is_foreign(number: int) -> bool:
+    """Whether someone else has installed a handler."""
+    handler = signal.getsignal(number)
+    return callable(handler) and not (
+        handler is signal.default_int_handler or str(getattr(handler, "__module__", "")).startswith("aetrain.")
+    )

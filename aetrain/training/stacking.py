@@ -119,8 +119,9 @@ class Stack:
                     del self.active[name]
 
         try:
-            if self.step == 0:
+            if self.step == 0 or any(member.pending for member in self.members):
                 self._evaluate("val")
+            self._evaluate_end()
             each(Training.begin)
             bar = ProgressBar(first.total_steps, self.step, first.config.trainer.epochs)
             with bar as first.bar, first.requests.deferred():
@@ -149,8 +150,7 @@ class Stack:
                 self._tell()
                 if self.step % first.batches.per_epoch == 0 or self.step == first.total_steps:
                     self._evaluate("val")
-                if self.step == first.total_steps and first.config.trainer.test == "last":
-                    self._evaluate("test")
+                self._evaluate_end()
                 each(Training.look)
             if first.requests.checkpoint:
                 each(lambda member: member.save("last"))
@@ -170,6 +170,12 @@ class Stack:
             self.meters.share([member.meters for member in self.members])
             self.latch.share([member.latch for member in self.members])
         self.step += done
+
+    def _evaluate_end(self) -> None:
+        """The test of all that have made their steps; the best weights are each member's own business."""
+        first = self.members[0]
+        if self.step == first.total_steps and first.config.trainer.test == "last":
+            self._evaluate("test")
 
     def _evaluate(self, split: str) -> None:
         """Tell the members what their next evaluation of this split would find."""

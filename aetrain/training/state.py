@@ -12,6 +12,7 @@ from aetrain.config.tree import plain
 from aetrain.device import Precision
 from aetrain.errors import UserError
 from aetrain.models import Autoencoder
+from aetrain.noise import mix
 from aetrain.run import Run
 from aetrain.training.meters import Meters
 from aetrain.training.schedules import Scheduler
@@ -30,6 +31,7 @@ class Training(Protocol):
     meters: Meters
     run: Run
     device: torch.device
+    compiled: bool
     step: int
     total_steps: int
     started: float
@@ -55,6 +57,7 @@ def capture(training: Training) -> dict[str, Any]:
         "overrides": list(training.run.overrides),
         "position": training.run.position(),
         "machine": machine(training.device),
+        "compiled": training.compiled,
         "model": training.model.state_dict(),
         "optimizer": training.optimizer.state_dict(),
         "scaler": scaler.state_dict() if scaler else None,
@@ -103,9 +106,7 @@ def restore(training: Training, state: dict[str, Any]) -> None:
         training.last_metrics = {tag: float(value) for tag, value in state["metrics"].items()}
         training.stopped_early = stays_stopped(state, training.config)
         training.pending = bool(state.get("pending", False))
-        torch.set_rng_state(state["rng"]["cpu"])
-        if training.device.type == "cuda" and state["rng"]["cuda"] is not None:
-            torch.cuda.set_rng_state(state["rng"]["cuda"], training.device)
+        _restore_noise(training, state)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{training.run.folder}/checkpoints/last.pt: does not fit this run ({reason})") from error
@@ -116,12 +117,26 @@ def restore(training: Training, state: dict[str, Any]) -> None:
             group["lr"].fill_(lr)
     if (here := machine(training.device)) != state["machine"]:
         log.warning("warning: resumed on %s, was %s: results agree, but not to the bit", here, state["machine"])
+    if state.get("compiled", training.compiled) != training.compiled:
+        how = "compiled, was eager" if training.compiled else "eager, was compiled"
+        log.warning("warning: resumed with steps that are %s: results agree, but not to the bit", how)
     if state["total_steps"] != training.total_steps and training.scheduler.active:
         log.warning(
             "warning: a schedule was planned for %d steps and is for %d from here on: the result differs from "
             "that of a run of this length", state["total_steps"], training.total_steps,
         )  # fmt: skip
     log.info("resumed at step %d of %d", training.step, training.total_steps)
+
+
+def _restore_noise(training: Training, state: dict[str, Any]) -> None:
+    """The generator goes on where it was. On a device of another kind there is no such place: it starts anew, as a
+    function of seed and step, and does not draw the first steps' noise again."""
+    was_cuda, is_cuda = state["rng"]["cuda"] is not None, training.device.type == "cuda"
+    torch.set_rng_state(state["rng"]["cpu"])
+    if was_cuda != is_cuda:
+        torch.manual_seed(mix(training.config.seed, "resumed on a device of another kind", training.step))
+    elif is_cuda:
+        torch.cuda.set_rng_state(state["rng"]["cuda"], training.device)
 
 
 def machine(device: torch.device) -> dict[str, Any]:

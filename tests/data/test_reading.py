@@ -83,6 +83,21 @@ def test_runs_are_equal_to_the_bit(aetrain, tmp_path):
     assert {tag: v for tag, v in halves.items() if tag[:5] != "train"}.items() <= read.items()
 
 
+@pytest.mark.cuda
+@pytest.mark.parametrize("set_", ["array", "digits"])
+def test_a_graph_of_batches_that_are_read_equals_eager(aetrain, tmp_path, set_):
+    """Their buffers are filled while the graph of the step before may still run; digits are computed with the host's
+    labels. Flips and shifts are drawn within the graph."""
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 256, (400, 10, 10), dtype=np.uint8))
+    data = ["data=array", f"data.path={tmp_path / 'a.npy'}"] if set_ == "array" else ["data=digits"]
+    words = [*(w for w in WORDS if w != "device=cpu"), *data, "data.resident=false", "device=cuda",
+             "trainer.epochs=20", "trainer.max_steps=120"]  # fmt: skip
+    for graph in ("true", "false"):
+        code, _out, err = aetrain(*words, f"trainer.cuda_graph={graph}", f"hydra.run.dir={graph}")
+        assert code == 0, err
+    assert result(aetrain.folder / "true") == pytest.approx(result(aetrain.folder / "false"), rel=1e-5)
+
+
 @pytest.mark.longer
 def test_members_of_a_stack_see_the_same_images(aetrain):
     words = [*WORDS, "model=beta_vae", "data=digits", "hydra.sweep.dir=sweep", "device=cpu"]

@@ -1,15 +1,19 @@
 """Hydra's other launchers and sweepers in the place of ours, for real."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import time
 
 import pytest
 import yaml
 
-from tests.conftest import SMALL, longer
+from tests.conftest import PYTHON, SMALL, longer
 from tests.sweeps.test_identity import begin_again
 from tests.sweeps.test_launcher import members, traits
-from tests.test_resume import result
+from tests.test_resume import assert_identical, result
 
 LINE = ["-m", "model=beta_vae", *SMALL, "device.threads=1"]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries themselves
@@ -40,6 +44,27 @@ def test_another_launcher_leaves_the_same_on_disk_and_resumes_it(aetrain, engine
     report = json.loads((aetrain.folder / "engine" / "report.json").read_text())
     assert [member["status"] for member in report["members"]] == ["done"] * 2
     assert report["swept"] == {"model.beta": sorted(map(int, values.partition("=")[2].split(",")))}
+
+
+@pytest.mark.longer
+def test_a_job_whose_time_is_over_is_queued_again_and_goes_on(aetrain):
+    """submitit's signal, as SLURM sends it before the end of a job's time: a checkpoint, a new job, the same result."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    line = ["-m", "model=beta_vae", "model.beta=4", "net.hidden=[32]", "data.limit=300", "trainer.batch_size=50",
+            "trainer.log_every=2", "trainer.epochs=40", "trainer.grid_epochs=40", "trainer.checkpoint_epochs=1000",
+            "device=cpu", "device.threads=1"]  # fmt: skip
+    assert aetrain(*line, "hydra.launcher.mode=sequential", "hydra.sweep.dir=reference")[0] == 0
+    submitted = subprocess.Popen([PYTHON, "-m", "aetrain", *line, "hydra/launcher=submitit_local",
+                                  "hydra.sweep.dir=sweep"])  # fmt: skip
+    while not (rows := list(aetrain.folder.glob("sweep/*/metrics.jsonl"))) or len(rows[0].read_text().split("\n")) < 20:
+        assert submitted.poll() is None
+        time.sleep(0.01)
+    os.kill(int((rows[0].parent / ".lock").read_text()), signal.SIGUSR2)
+    assert submitted.wait(120) == 0
+    [member], [expected] = members(aetrain.folder / "sweep"), members(aetrain.folder / "reference")
+    assert_identical(member, expected)
+    log = (member / "aetrain.log").read_text()
+    assert "resumed at step " in log and "resumed at step 0 " not in log
 
 
 def test_optuna_minimises_the_objective_metric(aetrain):

@@ -9,9 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from tests.conftest import PYTHON, SMALL, read_events
+from aetrain.device import cpu_quota
+from aetrain.sweeps.launch import launched, ways
+from aetrain.sweeps.members import Member
+from tests.conftest import PYTHON, SMALL, compose, read_events
 from tests.test_resume import assert_identical, result
 
 LINE = ["-m", "model=beta_vae", "model.beta=1,4", "net.hidden=[32]", *SMALL]
@@ -65,6 +69,35 @@ def test_all_ways_leave_the_same_on_disk(aetrain):
         assert traits(one) == traits(other)
         assert_identical(one, other)
     assert_lines_are_labelled(out, dict(zip(["0 model.beta=1", "1 model.beta=4"], processes, strict=True)))
+
+
+def test_the_gpus_of_a_machine_are_shared_out(aetrain, monkeypatch):
+    """Pretended ones: the processes do not see them, and train on the CPU. Those that are through make room."""
+    for module in (launched, ways):
+        monkeypatch.setattr(module, "cuda_device_count", lambda: 2)
+    line = ["-m", "model=beta_vae", "model.beta=1,2,4", "net.hidden=[8]", *(w for w in SMALL if w != "device=cpu")]
+    code, out, err = aetrain(*line, "hydra.sweep.dir=sweep")
+    assert code == 0, err
+    assert "3 runs, 2 at a time in processes of" in out and "on 2 GPUs" in out
+    index = [yaml.safe_load((run / "config.yaml").read_text())["device"]["index"] for run in members(Path("sweep"))]
+    assert index[:2] == [0, 1] and index[2] in (0, 1)
+    code, out, err = aetrain("resume=sweep")  # they are the members that they were
+    assert code == 0 and out.count("nothing to do") == 3, err
+
+
+def test_runs_that_are_to_be_on_a_certain_gpu_stay_there(monkeypatch):
+    for module in (launched, ways):
+        monkeypatch.setattr(module, "cuda_device_count", lambda: 2)
+
+    def way(*overrides, mode="auto"):
+        one = Member("0_a", compose(*overrides), overrides)
+        runs = [launched.Launched(None, one, "0"), launched.Launched(None, one, "1")]
+        sweep = ways.Sweep(None, None, None, mode, None, None)
+        return sweep._mode(runs), sweep._places(runs)
+
+    assert way("device.threads=1") == ("processes", [0, 1])
+    assert way("device.index=0") == ("stack", [None] * cpu_quota())
+    assert way("device=cpu") == ("processes" if cpu_quota() > 1 else "sequential", [None] * min(2, cpu_quota()))
 
 
 def assert_lines_are_labelled(out, folders):

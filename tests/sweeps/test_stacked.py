@@ -6,7 +6,14 @@ import shutil
 import pytest
 import torch
 
-from aetrain.sweeps.launch.groups import bytes_per_member, portions, structure, why_alone
+from aetrain.sweeps.launch.groups import (
+    FILES_OF_A_MEMBER,
+    OTHER_FILES,
+    bytes_per_member,
+    portions,
+    structure,
+    why_alone,
+)
 from aetrain.training import stacking
 from tests.conftest import SMALL, compose, facts
 from tests.sweeps.test_launcher import members
@@ -75,6 +82,33 @@ def test_what_cannot_be_stacked_runs_alone_and_says_why(aetrain):
     assert code == 0, err
     assert out.count(": alone, trainer.on_nonfinite=skip") == 2 and "a stack of" not in out
     assert [result(member)["status"] for member in members(aetrain.folder / "sweep")] == ["done"] * 4
+
+
+def test_a_stack_is_divided_where_files_cannot_be_opened(aetrain, monkeypatch):
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (OTHER_FILES + 2 * FILES_OF_A_MEMBER,) * 2)
+    code, out, err = aetrain(*LINE, "hydra.sweep.dir=sweep")
+    assert code == 0, err
+    assert "3 runs could be one stack: at most 2 at a time can have their files open (ulimit -n)" in out
+    assert "a stack of 2" in out and [result(m)["status"] for m in members(aetrain.folder / "sweep")] == ["done"] * 3
+
+
+def test_a_stack_that_runs_out_of_memory_goes_on_as_two(aetrain, monkeypatch):
+    """Where it got to; a member alone that does so fails."""
+    assert aetrain(*LINE, "hydra.sweep.dir=reference")[0] == 0
+    step = stacking.Stack._steps
+
+    def too_large(self):
+        if self.step == 4 and len(self.members) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        step(self)
+
+    monkeypatch.setattr(stacking.Stack, "_steps", too_large)
+    code, out, err = aetrain(*LINE, "hydra.sweep.dir=sweep")
+    assert code == 0, err
+    assert "a stack of 3 does not fit into the memory: as two" in out and out.count("resumed at step 4 of 6") == 3
+    for one, other in zip(members(aetrain.folder / "sweep"), members(aetrain.folder / "reference"), strict=True):
+        assert result(one)["metrics"] == pytest.approx(result(other)["metrics"], rel=3e-3)
 
 
 @pytest.fixture

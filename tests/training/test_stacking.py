@@ -154,7 +154,8 @@ def test_each_member_stops_early_when_it_would_alone(tmp_path):
     assert list(steps.values()) == [100, 120, 120]
     for k, (ours, theirs) in enumerate(zip(ends, one_by_one, strict=True)):
         found, expected = result(tmp_path / f"stacked{k}"), result(tmp_path / f"alone{k}")
-        assert found["metrics"] == pytest.approx(expected["metrics"], rel=1e-4)
+        # The total correlation is a difference of sums of logarithms, known to their rounding.
+        assert found["metrics"] == pytest.approx(expected["metrics"], rel=1e-4, abs=1e-6)
         assert found["best"]["epoch"] == expected["best"]["epoch"] and found["step"] == expected["step"]
         for name in theirs:
             torch.testing.assert_close(ours[name], theirs[name], rtol=1e-3, atol=1e-4)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
 
 from aetrain.config.fields import setting
+from aetrain.errors import UserError
 
 
 @dataclass
@@ -27,7 +28,8 @@ class Trainer:
                                         unit="minutes")  # fmt: skip
     on_nonfinite: str = setting("what to do about a step whose loss or gradient is NaN or infinite",
                                 choices=("stop", "skip"))  # fmt: skip
-    compile: bool = setting("torch.compile around the whole step: takes 4 to 34 s, which many epochs repay")
+    compile: Any = setting("torch.compile around the whole step, which takes 5 to 25 s: true, false, or auto, for runs "
+                           "that are long enough to repay them", default=False)  # fmt: skip
     cuda_graph: Optional[bool] = setting("on a GPU, replay the steps as CUDA graphs: the same numbers, a twelfth of "
                                          "the time; null: for aetrain's own models and resident data")  # fmt: skip
     profile_steps: int = setting("steps that are profiled, the 11th and on, into profile.txt and profile.json; 0: none",
@@ -37,3 +39,7 @@ class Trainer:
     nll_samples: int = setting("importance samples per test image for test/nll (VAEs); 0: none; 5000 is usual", min=0)
     objective_metric: Optional[str] = setting("what a sweep minimises, as val/recon; null: val/nelbo, or val/recon "
                                               "where there is none")  # fmt: skip
+
+    def __post_init__(self) -> None:
+        if self.compile != "auto" and not isinstance(self.compile, bool):
+            raise UserError(f"trainer.compile={self.compile}: choose from: auto, true, false")

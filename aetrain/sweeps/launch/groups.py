@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from aetrain.data.facts import Facts
 from aetrain.training.optimizer import kernel_fits
 
 SHARE_OF_FREE_MEMORY = 0.8
+FILES_OF_A_MEMBER = 5  # open while it trains: metrics.jsonl, the event file, the log, the lock, and one being written
+OTHER_FILES = 128  # of the process itself, with its libraries, devices and data
 
 
 def why_alone(config: Any) -> str | None:
@@ -71,6 +75,21 @@ def free_memory(device: torch.device) -> int:
     except (OSError, StopIteration):  # no Linux
         available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     return int(SHARE_OF_FREE_MEMORY * available)
+
+
+def open_files() -> int:
+    """How many members may have their files open at once, by the limit of the system (ulimit -n), which is raised as
+    far as the process may."""
+    try:
+        import resource  # not on Windows
+    except ModuleNotFoundError:
+        return 64
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(ValueError, OSError):  # a system may allow less than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return max(1, (soft - OTHER_FILES) // FILES_OF_A_MEMBER) if soft != resource.RLIM_INFINITY else sys.maxsize
 
 
 def portions(members: list, most: int) -> Iterable[list]:

@@ -31,20 +31,23 @@ log = logging.getLogger(__name__)
 ERRORS = {1: RunFailed, 2: UserError}  # by the exit code that a run alone would end with
 
 
-def run_in_processes(members: Sequence[Launched], hydra_context: Any, job: Job, workers: int) -> None:
-    """Fill in what every member returns. After SIGINT or SIGTERM, which are passed on to the members as SIGUSR1 is,
-    raises Interrupted once all of them have written their checkpoints."""
+def run_in_processes(members: Sequence[Launched], hydra_context: Any, job: Job, places: Sequence[int | None]) -> None:
+    """Fill in what every member returns. places: for each of the processes side by side the GPU that it has, by its
+    index. After SIGINT or SIGTERM, which are passed on to the members as SIGUSR1 is, raises Interrupted once all of
+    them have written their checkpoints."""
     # From the number of members that there are, not that are left: threads show in the last bits of a result.
-    threads = max(1, cpu_quota() // workers)
-    log.info("%d runs, %d at a time in processes of %d thread%s", len(members), workers, threads,
-             "s" * (threads > 1))  # fmt: skip
+    threads = max(1, cpu_quota() // len(places))
+    gpus = len({place for place in places if place is not None})
+    log.info("%d runs, %d at a time in processes of %d thread%s%s", len(members), len(places), threads,
+             "s" * (threads > 1), f" on {gpus} GPUs" if gpus > 1 else "")  # fmt: skip
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["aetrain.sweeps.launch.preload"])
-    waiting, running = list(members), []
+    waiting, running, free = list(members), [], list(places)
     with _passing_on(running) as stop, MembersBar(len(members)) as bar:
         while running or (waiting and not stop):
-            while waiting and len(running) < workers and not stop:
-                running.append(Process(context, waiting.pop(0), hydra_context, job, threads, bar.is_shown))
+            while waiting and free and not stop:
+                member, place = waiting.pop(0), free.pop(0)
+                running.append(Process(context, member, place, hydra_context, job, threads, bar.is_shown))
                 if stop and not running[-1].told:  # it came while the process was made
                     running[-1].send(stop[0])
             wait([sign for process in running for sign in process.signs])
@@ -53,6 +56,7 @@ def run_in_processes(members: Sequence[Launched], hydra_context: Any, job: Job, 
                 bar.share(process.member.label, process.share)
             for process in [process for process in running if not process.is_alive()]:
                 running.remove(process)
+                free.append(process.place)
                 process.conclude()
                 bar.share(process.member.label, 1)
                 if bar.is_shown:
@@ -92,14 +96,17 @@ class Process:
     """A member in a process of its own, seen from the sweep's. Its lines are printed here behind its label. share: how
     much of it is done, if wanted."""
 
-    def __init__(self, context: Any, member: Launched, hydra_context: Any, job: Job, threads: int, asked: bool):
-        self.member, self.told, self.share = member, False, 0.0
+    def __init__(self, context: Any, member: Launched, place: int | None, hydra_context: Any, job: Job, threads: int,
+                 asked: bool):  # fmt: skip
+        """place: the index of its GPU; None where the member's own configuration says it."""
+        self.member, self.place, self.told, self.share = member, place, False, 0.0
         self._said: list[tuple] = []
         self._listens = self._has_hung_up = False
         pipes = [os.pipe(), os.pipe()]
         writers = [Connection(write, readable=False) for _, write in pipes]
         self._results, theirs = context.Pipe(duplex=False)
-        arguments = (member.config, hydra_context, job.only(member.member), threads, *writers, theirs, asked)
+        its_job = job.only(member.member if place is None else member.member.on_gpu(place))
+        arguments = (member.config, hydra_context, its_job, threads, *writers, theirs, asked)
         self._process = context.Process(target=work, args=arguments)
         self._process.start()
         for end in (*writers, theirs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from aetrain.folder import LAST
 from aetrain.jobs import Job, prepared, reported
 from aetrain.logs import log_file
 from aetrain.sweeps import report
-from aetrain.sweeps.launch.groups import bytes_per_member, free_memory, portions, structure, why_alone
+from aetrain.sweeps.launch.groups import bytes_per_member, free_memory, open_files, portions, structure, why_alone
 from aetrain.sweeps.launch.launched import Launched, ended
 from aetrain.tasks.train import (
     conclude,
@@ -79,9 +80,7 @@ def planned(members: Sequence[Launched], memory_gb: float | None) -> tuple[list[
             groups.setdefault(key, []).append(member)
     stacks = []
     for key, group in groups.items():
-        most = _largest_stack(configs[key], memory_gb) if len(group) > 1 else 1
-        if most < len(group):
-            log.info("%d runs could be one stack: at most %d at a time fit into the memory", len(group), most)
+        most = _largest_stack(configs[key], memory_gb, len(group)) if len(group) > 1 else 1
         for part in portions(group, most):
             if len(part) > 1:
                 stacks.append(part)
@@ -102,10 +101,18 @@ def _next_step(config: Config, folder: Path) -> int | None:
     return None if is_done(config, folder, state) else state["step"]
 
 
-def _largest_stack(config: Config, memory_gb: float | None) -> int:
+def _largest_stack(config: Config, memory_gb: float | None, wanted: int) -> int:
+    """How many at a time; says in a line what keeps it below `wanted`."""
     splits = load(config.data, torch.device("cpu"))
     free = free_memory(device.resolve(config.device)) if memory_gb is None else int(memory_gb * 1e9)
-    return max(1, free // bytes_per_member(config, splits.facts()))
+    room = {
+        "fit into the memory": max(1, free // bytes_per_member(config, splits.facts())),
+        "can have their files open (ulimit -n)": open_files(),
+    }
+    reason, most = min(room.items(), key=lambda item: item[1])
+    if most < wanted:
+        log.info("%d runs could be one stack: at most %d at a time %s", wanted, most, reason)
+    return most
 
 
 class Stacked:
@@ -128,25 +135,41 @@ class Stacked:
             )
             if launched.returned.status == JobStatus.FAILED:
                 self._outcomes[launched.label] = launched.returned._return_value
-        self._train()
-        for label, launched in self._launched.items():
-            outcome = self._outcomes[label]
-            failed = isinstance(outcome, Exception)
-            launched.returned.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
-            launched.returned.return_value = outcome
+        is_too_large = self._train()
+        for label, outcome in self._outcomes.items():
+            returned, failed = self._launched[label].returned, isinstance(outcome, Exception)
+            returned.status, returned.return_value = JobStatus.FAILED if failed else JobStatus.COMPLETED, outcome
+        if is_too_large:
+            self._halve()
 
-    def _train(self) -> None:
-        """Train all members; every one of them has an outcome afterwards, or an Interrupted is raised."""
+    def _train(self) -> bool:
+        """Train all members; every one of them has an outcome afterwards, or an Interrupted is raised. True where the
+        memory does not hold them all: then those without one may still be trained as two stacks."""
         first = next(iter(self._launched.values())).member.config
         try:
             with self._logs(), reported(self._sweep), explained(first, self._sweep):
-                self._train_stack(first)
+                try:
+                    self._train_stack(first)
+                except torch.OutOfMemoryError:
+                    if len(self._launched) - len(self._outcomes) < 2:
+                        raise
+                    return True
         except Exception as error:  # of no member in particular: it ends all that have not come to an end
             for label in self._launched:
                 self._outcomes.setdefault(label, error)
+        return False
+
+    def _halve(self) -> None:
+        """Go on as two stacks, from the members' last checkpoints."""
+        gc.collect()  # what the error's frames have kept
+        torch.cuda.empty_cache()
+        left = [launched for label, launched in self._launched.items() if label not in self._outcomes]
+        log.info("a stack of %d does not fit into the memory: as two", len(left))
+        for half in portions(left, -(-len(left) // 2)):
+            Stacked(half, self._context).run()
 
     def _train_stack(self, first: Config) -> None:
-        if first.trainer.compile:
+        if first.trainer.compile is True:
             log.info("trainer.compile=true: a stack runs eagerly")
         with listening() as requests, ExitStack() as folders:
             where = device.resolve(first.device)

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, open_dict
 from aetrain.compose import given_keys, typed_out
 from aetrain.config.words import suggest
 from aetrain.console import MembersBar
-from aetrain.device import cpu_quota
+from aetrain.device import cpu_quota, cuda_device_count
 from aetrain.errors import AetrainError, UserError
 from aetrain.jobs import Job, without_hydras
 from aetrain.sweeps.launch.launched import Launched, ended
@@ -62,7 +62,7 @@ class Sweep:
         elif mode == "processes":
             from aetrain.sweeps.launch.processes import run_in_processes
 
-            run_in_processes(members, self.context, self.job, self._workers(members))
+            run_in_processes(members, self.context, self.job, self._places(members))
         else:
             log.info("%d runs, one after another", len(members))
             with MembersBar(len(members)) as bar:
@@ -109,15 +109,29 @@ class Sweep:
         return Launched(config, member, label(number, overrides, self.job.swept))
 
     def _mode(self, members: Sequence[Launched]) -> str:
-        """auto: processes on CPUs. On a GPU one after another, until the stack has been run on one."""
+        """auto: a stack on one GPU, else processes, on the CPUs or on several GPUs."""
         if self.mode != "auto":
             return self.mode
-        side_by_side = len(members) > 1 and {member.device for member in members} == {"cpu"} and cpu_quota() > 1
-        return "processes" if side_by_side else "sequential"
+        devices = {member.device for member in members}
+        if len(members) < 2 or len(devices) > 1:
+            return "sequential"
+        if devices == {"cuda"}:
+            return "processes" if len(self._gpus(members)) > 1 else "stack"
+        return "processes" if cpu_quota() > 1 else "sequential"
 
-    def _workers(self, members: Sequence[Launched]) -> int:
+    def _places(self, members: Sequence[Launched]) -> list[int | None]:
+        """Of the processes side by side, on which GPU each computes, by its index; None: where the member says."""
+        gpus = self._gpus(members)
+        if gpus:
+            return [gpus[n % len(gpus)] for n in range(min(len(members), self.workers or len(gpus)))]
         threads = max((launched.member.config.device.threads or 1) for launched in members)
-        return min(len(members), self.workers or max(1, cpu_quota() // threads))
+        return [None] * min(len(members), self.workers or max(1, cpu_quota() // threads))
+
+    def _gpus(self, members: Sequence[Launched]) -> list[int]:
+        """Over which the members are spread: all of the machine, but for members that are to be on a certain one."""
+        chosen = any("device.index" in given_keys(launched.member.overrides) for launched in members)
+        on_cpu = any(launched.device == "cpu" for launched in members)
+        return [] if chosen or on_cpu else list(range(cuda_device_count()))
 
 
 def subdir_override(folder: str) -> str:
