@@ -11,7 +11,7 @@ from torch.func import functional_call, grad
 
 from aetrain.device import Precision
 from aetrain.training.optimizer import Fused
-from aetrain.training.step import Latch, Step
+from aetrain.training.step import Latch, Step, moving
 
 # The generator's own numbers, as the eager step draws them.
 BACKEND: dict[str, Any] = {"backend": "inductor", "options": {"fallback_random": True}}
@@ -25,8 +25,7 @@ def make_compiled_step(model: nn.Module, optimizer: Fused, precision: Precision,
     gradient of 0 here and none there.
     """
     params = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    stored = model.state_dict().keys()
-    moving = {name: b for name, b in model.named_buffers() if name in stored}  # what a forward pass may change
+    buffers = moving(model)
     places = [i for i, p in enumerate(model.parameters()) if p.requires_grad]  # of theirs in the optimizer
 
     def loss_of(weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor | None):
@@ -35,11 +34,9 @@ def make_compiled_step(model: nn.Module, optimizer: Fused, precision: Precision,
         return out["loss"].mean(), ({name: term.detach() for name, term in out.items()}, buffers)
 
     def step(x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
-        changed = {name: buffer.clone() for name, buffer in moving.items()}
+        changed = {name: buffer.clone() for name, buffer in buffers.items()}
         gradients, (out, changed) = grad(loss_of, has_aux=True)(params, changed, x, y)
         with torch.no_grad():
-            for name, buffer in moving.items():
-                buffer.copy_(changed[name])
             means = torch.stack(list(out.values())).mean(1)  # (T,)
             found = list(gradients.values())
             norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(found)))
@@ -47,6 +44,9 @@ def make_compiled_step(model: nn.Module, optimizer: Fused, precision: Precision,
                 scale = (clip_norm / (norm + 1e-6)).clamp(max=1)  # as torch.nn.utils.clip_grads_with_norm_
                 found = torch._foreach_mul(found, scale)
             latch.check(torch.cat([means, norm[None]]))
+            latch.hold([changed[name] for name in buffers], list(buffers.values()))
+            for name, buffer in buffers.items():
+                buffer.copy_(changed[name])
             optimizer.plain_step(dict(zip(places, found, strict=True)), latch.suppress)
         return {**dict(zip(out, means.unbind(), strict=True)), "grad_norm": norm}
 

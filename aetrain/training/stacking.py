@@ -24,7 +24,7 @@ from aetrain.training.loop import Training
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import Fused
 from aetrain.training.running import Graphed, runner
-from aetrain.training.step import Latch, Step
+from aetrain.training.step import Latch, Step, moving
 
 PORTION = 4  # batches of a training step that are evaluated together: about what the step's activations take
 
@@ -41,9 +41,10 @@ def make_stacked_step(model: Autoencoder, params: dict[str, Tensor], buffers: di
         return functional_call(model, (params, buffers), (x, y))
 
     forward = vmap(alone, in_dims=(0, 0, None, None), randomness="same")
-    leaves = list(params.values())
+    leaves, changing = list(params.values()), [buffers[name] for name in moving(model)]
 
     def step(x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
+        before = [buffer.clone() for buffer in changing]
         with precision.autocast():
             out = forward(params, buffers, x, y)  # each (K, B)
         optimizer.zero_grad()
@@ -56,6 +57,7 @@ def make_stacked_step(model: Autoencoder, params: dict[str, Tensor], buffers: di
             for g in gradients:
                 g.mul_(scale.view(-1, *(1,) * (g.ndim - 1)))
         latch.check(torch.cat([means, norms[None]]).T)
+        latch.hold(changing, before)
         optimizer.step()
         return {**dict(zip(out, means.unbind(), strict=True)), "grad_norm": norms}
 
