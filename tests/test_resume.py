@@ -93,7 +93,7 @@ def kill_at(monkeypatch):
     return arm
 
 
-OFTEN = ("vae", "sparse", "dae", "contractive", "factor_vae")  # of the others, each has one of these in it
+OFTEN = ("vae", "sparse", "dae", "contractive", "vq_vae", "factor_vae")  # of the others, each has one of these in it
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ OFTEN = ("vae", "sparse", "dae", "contractive", "factor_vae")  # of the others, 
     ],
 )
 def test_killed_and_resumed_equals_never_interrupted(aetrain, done, kill_at, model, precision):
-    steps = [*STEPS, "model.latent_dim=16"] if model in ("sparse", "contractive") else LINE  # no hidden layer
+    steps = [*STEPS, "model.latent_dim=16"] if model in ("sparse", "contractive", "vq_vae") else LINE  # no hidden layer
     line = [*steps, *f"model={model}".split(), f"device.precision={precision}", "trainer.checkpoint_minutes=1e-9"]
     done(*line, to="reference")
     kill_at(5)

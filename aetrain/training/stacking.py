@@ -24,7 +24,7 @@ from aetrain.training.loop import Training
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import Fused, grouped
 from aetrain.training.running import Graphed, runner
-from aetrain.training.step import Latch, Step, objective, trained_groups
+from aetrain.training.step import Latch, Step, moving, objective, trained_groups
 
 PORTION = 4  # batches of a training step that are evaluated together: about what the step's activations take
 
@@ -42,7 +42,7 @@ def make_stacked_step(model: Autoencoder, params: dict[str, Tensor], buffers: di
         return functional_call(model, (params, buffers), (x, y))
 
     forward = vmap(alone, in_dims=(0, 0, None, None), randomness="same")
-    groups = trained_groups(optimizer)
+    groups, changing = trained_groups(optimizer), [buffers[name] for name in moving(model)]
 
     def clipped(params: list[Tensor]) -> Tensor:
         """Norms of one group's gradients before clipping: (K,)."""
@@ -55,6 +55,7 @@ def make_stacked_step(model: Autoencoder, params: dict[str, Tensor], buffers: di
         return norms
 
     def step(x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
+        before = [buffer.clone() for buffer in changing]
         with precision.autocast():
             out = forward(params, buffers, x, y)  # each (K, B)
         optimizer.zero_grad()
@@ -62,6 +63,7 @@ def make_stacked_step(model: Autoencoder, params: dict[str, Tensor], buffers: di
         means = torch.stack([term.detach() for term in out.values()]).mean(2)  # (T, K)
         norms = torch.stack([clipped(params) for params in groups])  # (groups, K)
         latch.check(torch.cat([means, norms]).T)
+        latch.hold(changing, before)
         optimizer.step()
         return {**dict(zip(out, means.unbind(), strict=True)), "grad_norm": norms[0]}
 

@@ -64,11 +64,25 @@ class Latch:
         self.bad_steps += now
         self.suppress.copy_(now if self.skip else ~self._good)
 
+    def hold(self, buffers: Sequence[Tensor], before: Sequence[Tensor]) -> None:
+        """Undo what a suppressed step has done to the model's buffers. before: copies from before the step. Both (…),
+        or (K, …) of a stack."""
+        for buffer, held in zip(buffers, before, strict=True):
+            suppress = self.suppress.view(*self.suppress.shape, *(1,) * (buffer.ndim - self.suppress.ndim))
+            buffer.copy_(torch.where(suppress > 0, held, buffer))
+
     def share(self, members: Sequence[Latch]) -> None:
         """Make each of the K members' latches the view of its row, after a first check."""
         for k, member in enumerate(members):
             for name in ("suppress", "bad_steps", "bad_values", "_good", "_good_steps"):
                 setattr(member, name, getattr(self, name)[k])
+
+
+def moving(model: Autoencoder) -> dict[str, Tensor]:
+    """The buffers that a forward pass in training changes: moving averages, counters, a codebook. Those that are part
+    of a checkpoint: hparams are not, which the configuration holds."""
+    stored = model.state_dict().keys()
+    return {name: buffer for name, buffer in model.named_buffers() if name in stored}
 
 
 def objective(model: Autoencoder, out: dict[str, Tensor]) -> Tensor:
@@ -91,7 +105,7 @@ def make_step(model: Autoencoder, optimizer: Any, precision: Precision, clip_nor
 
     x: (B, C, H, W) in [0, 1], y: labels (B,). The means are 0-D tensors on the device.
     """
-    groups = trained_groups(optimizer)
+    groups, buffers = trained_groups(optimizer), list(moving(model).values())
     scaler = precision.scaler
 
     def clipped(params: list[Tensor]) -> Tensor:
@@ -103,6 +117,7 @@ def make_step(model: Autoencoder, optimizer: Any, precision: Precision, clip_nor
         return norm
 
     def step(x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
+        held = [buffer.clone() for buffer in buffers]
         with precision.autocast():
             out = model(x, y)  # each (B,)
         optimizer.zero_grad(set_to_none=True)
@@ -121,16 +136,18 @@ def make_step(model: Autoencoder, optimizer: Any, precision: Precision, clip_nor
         norms = [clipped(params) for params in groups]
         if scaler:
             scaler.step(optimizer)
-            held = [value.clone() for value in (scaler._scale, scaler._growth_tracker)]
+            scale = [value.clone() for value in (scaler._scale, scaler._growth_tracker)]
             scaler.update()
             if latch is not None:  # a step that the latch leaves out says nothing about the scale
-                for value, before in zip((scaler._scale, scaler._growth_tracker), held, strict=True):
+                for value, before in zip((scaler._scale, scaler._growth_tracker), scale, strict=True):
                     value.copy_(torch.where(latch.suppress > 0, before, value))
         else:
             if latch is not None:
                 latch.check(torch.cat([means, torch.stack(norms)]))
                 optimizer.found_inf = latch.suppress
             optimizer.step()
+        if latch is not None:
+            latch.hold(buffers, held)
         return {**dict(zip(out, means.unbind(), strict=True)), "grad_norm": norms[0]}
 
     return step

@@ -60,6 +60,13 @@ HPARAM_CASES = [
     ("beta_vae", "beta", []),
     ("beta_vae", "capacity", ["model.capacity=3"]),
     ("beta_vae", "gamma", ["model.capacity=3"]),
+    ("vq_vae", "commitment_weight", []),
+    ("vq_vae", "codebook_decay", ["net=mlp", "model.codebook_decay=0.5"]),
+    (
+        "vq_vae",
+        "restart_below",
+        ["model.codebook_size=8", "model.codebook_decay=0", "model.restart_below=0.4", "net=mlp"],
+    ),
     *((model, "sigma", ["model.likelihood=gaussian"]) for model in ALL),
 ]
 
@@ -72,10 +79,13 @@ def test_every_hparam_has_a_case():
 @pytest.mark.parametrize(("model", "name", "overrides"), HPARAM_CASES)
 def test_perturbing_an_hparam_changes_the_objective(model, name, overrides, images, labels):
     net = build(f"model={model}", *overrides)
-    buffer = getattr(net, name)
+    buffer, start = getattr(net, name), copy.deepcopy(net.state_dict())
 
     def loss():
+        """Of a third step: what an hparam does to a moving average shows then."""
+        net.load_state_dict(start)
         with net.noise.fixed(0):
+            net(images[:32], labels[:32]), net(images, labels)
             return net(images, labels)["loss"].mean().item()
 
     before = loss()
@@ -457,6 +467,8 @@ def test_a_name_that_is_not_listed_is_not_imported():
         ("cvae", []),
         ("beta_tcvae", []),
         ("beta_tcvae", ["model.sampling=weighted"]),
+        ("vq_vae", ["net=conv", "net.channels=[4]"]),
+        ("vq_vae", ["net=residual", "net.channels=[4]", "model.codebook=loss"]),
         ("dip_vae", []),
         ("factor_vae", ["model.discriminator=[20]"]),
         ("wae", []),

@@ -38,6 +38,7 @@ CASES = [
     ["model=sparse", "model.penalty=topk", "model.k=5"],
     ["model=sparse", "model.penalty=l1"],
     ["model=sparse", "model.rho_hat=ema"],
+    ["model=vq_vae", "net=residual", "model.codebook=loss"],
     ["model=wae", "model.encoder=gaussian"],
     ["model=vae", "model.likelihood=gaussian", "model.sigma_mode=optimal", "model.output=identity"],
     ["model=vae", "model.likelihood=continuous_bernoulli"],

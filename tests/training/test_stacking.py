@@ -109,11 +109,21 @@ FAMILIES = {
     "dip_vae": ("lambda_od", [0.0, 50.0], ["model=dip_vae", "net.hidden=[16]"]),
     "wae": ("mmd_weight", [0.0, 500.0], ["model=wae", "net.hidden=[16]"]),
     "cvae": ("sigma", [0.5, 1.0], ["model=cvae", *GAUSSIAN]),
+    "vq_vae": ("restart_below", [0.0, 0.3], ["model=vq_vae", "net=conv", "net.channels=[4]", "model.codebook_size=16",
+                                             "model.codebook_decay=0.9"]),
+    "vq_vae loss": ("commitment_weight", [0.1, 1.0], ["model=vq_vae", *MLP, "model.codebook=loss",
+                                                      "model.codebook_size=16"]),
     "iwae": ("sigma", [0.5, 1.0], ["model=iwae", *GAUSSIAN, "optimizer=adamw"]),
 }  # fmt: skip
 
 
-SELDOM = ("sparse ema", "sparse l1", "contractive hutchinson", "beta_vae warm-up")  # their like are among the others
+SELDOM = (
+    "sparse ema",
+    "sparse l1",
+    "contractive hutchinson",
+    "beta_vae warm-up",
+    "vq_vae loss",
+)  # their like are among the others
 
 
 @pytest.mark.parametrize("family", [longer(name) if name in SELDOM else name for name in FAMILIES])
