@@ -24,22 +24,27 @@ TERMS = {
     "cvae": {"recon", "kl", "nelbo"},
     "beta_tcvae": {"recon", "kl", "nelbo", "mutual_information", "total_correlation", "dimension_kl"},
     "dip_vae": {"recon", "kl", "nelbo", "off_diagonal", "diagonal"},
+    "factor_vae": {"recon", "kl", "nelbo", "log_density_ratio", "discriminator"},
     "wae": {"recon", "mmd"},
+    "vq_vae": {"recon", "commitment", "nelbo"},
 }
 HPARAMS = {"dae": {"corruption_level"}, "sparse": {"rho", "sparsity_weight", "l2_weight"},
            "contractive": {"contraction_weight"}, "beta_vae": {"beta", "recon_weight"},
            "beta_tcvae": {"alpha", "beta", "gamma"}, "dip_vae": {"lambda_od", "lambda_d"},
-           "wae": {"mmd_weight"}}  # fmt: skip
+           "wae": {"mmd_weight"}, "vq_vae": {"commitment_weight", "codebook_decay", "restart_below"},
+           "factor_vae": {"gamma"}}  # fmt: skip
 VARIATIONAL = {"active_units", "aggregate_kl"}
 LATENT = {"sparse": {"mean_activation", "dead_units", "dead_share", "l0"}, "vae": VARIATIONAL, "beta_vae": VARIATIONAL,
           "iwae": VARIATIONAL, "cvae": VARIATIONAL, "beta_tcvae": VARIATIONAL, "dip_vae": VARIATIONAL,
-          "wae": {"active_units"}}  # fmt: skip
+          "factor_vae": VARIATIONAL, "wae": {"active_units"},
+          "vq_vae": {"perplexity", "used_codes", "rate", "rate_bound"}}  # fmt: skip
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))
 def test_every_model_writes_the_whole_folder(small_run, model):
     run = small_run(f"model={model}")
-    samples = "samples" if build(f"model={model}").prior is not None else "samples_gaussian"
+    built = build(f"model={model}")
+    samples = "samples" if built.prior is not None or built.config.is_discrete else "samples_gaussian"
 
     # config.yaml: plain data
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -77,7 +82,7 @@ def test_every_model_writes_the_whole_folder(small_run, model):
         build(f"model={model}").load_state_dict(content["model"])
 
     # grids, named <what>_<epoch>
-    grids = {"reconstructions", samples} | ({"traversals"} if samples == "samples" else set())
+    grids = {"reconstructions", samples} | ({"traversals"} if built.prior is not None else set())
     grids |= {"kl_per_dimension"} if "kl" in TERMS[model] else set()
     grids |= {"filters"} if config["net"]["name"] == "linear" else set()
     assert {p.name for p in (run / "grids").iterdir()} == {f"{grid}_0001.png" for grid in grids}

@@ -121,6 +121,11 @@ def check_objective(config: Config) -> None:
                 f"task=classify: model={model.name} is given the class that is to be found, and its codes hold what "
                 f"is left; use model=vae, or accuracy_by_likelihood of aetrain evaluate run=outputs/{model.name}/<time>"
             )
+        if model.is_discrete:
+            raise UserError(
+                f"task=classify: the code of model={model.name} passes no gradient to the encoder; use another model, "
+                f"or the probes of aetrain evaluate run=outputs/{model.name}/<time>"
+            )
         if len(task.layers) > 1 and not config.net.is_dense:
             raise UserError(
                 f"net={config.net.name}: task=classify stacks layers on codes, which are not images; use linear or mlp"

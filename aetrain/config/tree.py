@@ -126,7 +126,7 @@ def in_short(config: Any, width: int) -> str:
             continue
         shown = {f.name: getattr(group, f.name) for f in dataclasses.fields(group) if in_use(group, f)}
         schedules = shown.pop("schedule", None)
-        nested = vars(schedules) if hasattr(group, "code_shape") else {"": schedules} if schedules else {}
+        nested = vars(schedules) if field.name == "model" else {"": schedules} if schedules else {}
         name = shown.pop("name", "")
         values = [f"{key}={show(value)}" for key, value in shown.items() if value is not None]
         values += [

@@ -50,6 +50,27 @@ class Mixture:
         return torch.stack(parts).amin(0)
 
 
+@dataclass(frozen=True)
+class Positions:
+    """Of codes that are a vector at each of P positions: at every position the one that a training image, drawn for
+    this position alone, has there. How positions depend on each other is lost. codes: (N, D, P)."""
+
+    codes: Tensor
+
+    def sample(self, n: int, seed: int) -> Tensor:
+        """n draws: (n, D · P)."""
+        generator = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every device
+        images, positions = len(self.codes), self.codes.shape[2]
+        index = torch.randint(images, (n, positions), generator=generator).to(self.codes.device)
+        return drawn_by_position(self.codes, index)
+
+
+def drawn_by_position(codes: Tensor, index: Tensor) -> Tensor:
+    """At each position the vector of the image that is named for it. codes: (N, D, P), index: (n, P) -> (n, D · P)."""
+    vectors = codes[index, :, torch.arange(index.shape[1], device=index.device)]  # (n, P, D)
+    return vectors.transpose(1, 2).flatten(1)
+
+
 def _whitened(z: Tensor, mean: Tensor, factor: Tensor) -> Tensor:
     return torch.linalg.solve_triangular(factor, (z - mean).T, upper=False).T
 

@@ -119,6 +119,8 @@ def _scaled(scale: float) -> str:
 def _meaning(model: Autoencoder) -> str:
     if model.has_posterior:
         return "the mean of the posterior"
+    if model.config.is_discrete:
+        return "vectors of the codebook, (numbers, positions); others are rounded to it"
     ranges = {"sigmoid": "0 to 1", "tanh": "−1 to 1", "relu": "at least 0", "softplus": "at least 0"}
     return ranges.get(getattr(model.config, "code_activation", "identity"), "any")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -39,9 +39,7 @@ class Autoencoder(nn.Module):
         self.noise = Noise()
         self.prior: Prior | None = None  # of a VAE: what `build` gives it, see aetrain/priors/
         self._split_statistics: Mapping[str, Tensor] = {}
-        self.encoder = build_encoder(net, facts.image_shape, config.latent_dim * self.outputs_per_latent)
-        tied_to = self.encoder if getattr(config, "tied", False) else None
-        self.decoder = build_decoder(net, self.decoder_inputs, facts.image_shape, self.unit_norm_decoder, tied_to)
+        self.encoder, self.decoder = self.networks(net)
         for name, value in hparams(config).items():
             self.register_buffer(name, torch.tensor(value), persistent=False)
         if config.likelihood == "gaussian" and config.sigma_mode == "learned":
@@ -60,6 +58,17 @@ class Autoencoder(nn.Module):
         """The coefficients of the terms that the objective adds up; a term that is not named here is only logged."""
         raise NotImplementedError
 
+    def adversary(self) -> tuple[str, ...]:
+        """Names of the terms that a training step minimises beside the loss, on parameters that the loss does not
+        reach: those of a network that plays against the model. The loss, the best epoch and patience leave them out."""
+        return ()
+
+    def groups(self) -> dict[str, dict[str, Any]]:
+        """Settings of the optimizer, "lr" and with Adam "betas", that the parameters of a part of the model have of
+        their own, by the part's name: {"discriminator": {"lr": 1e-4, "betas": (0.5, 0.9)}}. Schedules of the learning
+        rate apply to all; gradients are clipped part by part."""
+        return {}
+
     def forward(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         """{"loss": Σ weight · term, **terms}, all (B,). The one place where weights meet terms."""
         terms = self.terms(x, y)
@@ -67,8 +76,8 @@ class Autoencoder(nn.Module):
 
     @property
     def code_shape(self) -> tuple[int, ...]:
-        """Shape of one image's code: (D,) but for discrete codes."""
-        return self.config.code_shape
+        """Shape of one image's code: (D,)."""
+        return (self.config.latent_dim,)
 
     @property
     def decoder_inputs(self) -> int:
@@ -184,6 +193,13 @@ class Autoencoder(nn.Module):
         return "try a smaller optimizer.lr, trainer.clip_norm=1 or another net.activation"
 
     # --- what variants are written with
+
+    def networks(self, net) -> tuple[nn.Module, nn.Module]:
+        """Encoder and decoder."""
+        shape = self.facts.image_shape
+        encoder = build_encoder(net, shape, self.config.latent_dim * self.outputs_per_latent)
+        tied_to = encoder if getattr(self.config, "tied", False) else None
+        return encoder, build_decoder(net, self.decoder_inputs, shape, self.unit_norm_decoder, tied_to)
 
     def compare(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         """{"recon": the reconstruction term of x given its code}: nats for a likelihood, squared pixel units for

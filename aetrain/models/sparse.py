@@ -104,9 +104,7 @@ class MovingAverage(nn.Module):
         self.register_buffer("value", start)
 
     def update(self, new: Tensor, decay: Tensor) -> Tensor:
-        """In place, decay · value + (1 − decay) · new, without what is not finite: a bad batch must not outlive its
-        step. Returns a copy, which a later update leaves alone."""
-        new = torch.where(torch.isfinite(new), new, self.value)
+        """In place, decay · value + (1 − decay) · new. Returns a copy, which a later update leaves alone."""
         self.value.copy_(new + decay * (self.value - new))
         return self.value.clone()
 

@@ -1,5 +1,6 @@
 """Encoders and decoders, a file for each architecture: `encoder(config, image_shape, out)` and `decoder(config,
-latent_dim, image_shape, unit_norm)`. Listed in aetrain/config/tables.py.
+latent_dim, image_shape, unit_norm)`. Listed in aetrain/config/tables.py. What `spatial.py` makes of them has a code at
+every place of the last convolution's features.
 
 All keep images as (B, C, H, W) outside and return at least float32: autocast may leave a lower precision, in which
 exponentials and sums of the objective would be several percent off.

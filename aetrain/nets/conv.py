@@ -53,7 +53,8 @@ class ConvEncoder(nn.Module):
             nn.Conv2d(a, b, layers.kernel, layers.stride, layers.padding) for a, b in pairwise(sizes)
         )
         self.norms = nn.ModuleList(norm(layers.norm, channels) for channels in layers.channels)
-        *hidden, last = pairwise([math.prod(layers.feature_shape(image_shape)), *layers.hidden, out])
+        self.feature_shape = layers.feature_shape(image_shape)
+        *hidden, last = pairwise([math.prod(self.feature_shape), *layers.hidden, out])
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in hidden)
         self.head = nn.Linear(*last)
         self.activation = layers.activation

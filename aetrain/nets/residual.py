@@ -42,7 +42,8 @@ class ResidualEncoder(nn.Module):
             for channels in config.channels
         )
         self.norm = norm("group", config.channels[-1])
-        self.head = nn.Linear(math.prod(_feature_shape(image_shape, config.channels)), out)
+        self.feature_shape = _feature_shape(image_shape, config.channels)
+        self.head = nn.Linear(math.prod(self.feature_shape), out)
         self.activation = config.activation
         factor = 2 ** len(config.channels)
         self.padding = (0, -image_shape[2] % factor, 0, -image_shape[1] % factor)

@@ -21,7 +21,7 @@ from aetrain.nets.mlp import MLPEncoder
 from aetrain.noise import mix
 from aetrain.pictures.filters import filters
 from aetrain.pictures.reconstructions import reconstructions
-from aetrain.pictures.samples import CODES, samples, samples_by_class, samples_gaussian
+from aetrain.pictures.samples import CODES, samples, samples_by_class, samples_by_position, samples_gaussian
 from aetrain.pictures.traversals import traversals
 
 ROWS = COLUMNS = 8
@@ -61,6 +61,10 @@ def make_grids(model: Autoencoder, splits: Splits, seed: int) -> list[Grid]:
             caption = "The first test image. In each row one dimension of its code goes from -3 to 3."
             rows = traversals(model, *first)
             grids.append(labelled("traversals", rows, caption, [f"z[{i}]" for i in range(len(rows))]))
+        elif model.config.is_discrete:
+            caption = "Decoded from codes drawn for every position alone, each from a training image at random."
+            drawn = samples_by_position(model, splits.train.chunks(1000, CODES), labels)
+            grids.append(labelled("samples", drawn, caption))
         else:
             caption = "Decoded from random draws of a Gaussian that was fitted to the codes of training images."
             drawn = samples_gaussian(model, splits.train.chunks(1000, CODES), labels)

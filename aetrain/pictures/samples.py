@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from aetrain.data.split import Batch
+from aetrain.evaluation.density import drawn_by_position
 from aetrain.models import Autoencoder
 
 CODES = 10_000  # training codes to which a Gaussian is fitted
@@ -25,6 +26,14 @@ def samples_by_class(model: Autoencoder, classes: int, columns: int) -> Tensor:
     z = model.prior.sample(columns, like).repeat(classes, 1)
     labels = torch.arange(classes, device=like.device).repeat_interleave(columns)
     return model.decode(z, labels).unflatten(0, (classes, columns))
+
+
+def samples_by_position(model: Autoencoder, train: Iterable[Batch], labels: Tensor) -> Tensor:
+    """Of a discrete code: at every position the vector of a training image drawn at random, one for each position.
+    labels: (n,) -> (n, C, H, W)."""
+    codes = torch.cat([model.encode(x, y) for x, y in train]).unflatten(1, (model.config.latent_dim, -1))  # (N, D, P)
+    chance = model.noise.rand_like(codes.new_empty(len(labels), codes.shape[2]))
+    return model.decode(drawn_by_position(codes, (chance * len(codes)).long()), labels)
 
 
 def samples_gaussian(model: Autoencoder, train: Iterable[Batch], labels: Tensor) -> Tensor:

@@ -85,7 +85,9 @@ def of_codes(work: Work) -> dict[str, float]:
     """How much the codes move with the image; what classifiers make of them, beside what they make of pixels and of
     PCA; how well their numbers agree with factors that are known. No classifiers where the codes were made knowing the
     class."""
-    train, found = work.around.train, {"jacobian_norm": jacobian_norm(work.model, work.split)}
+    train, found = work.around.train, {}
+    if not work.config.model.is_discrete:  # whose code does not move until it jumps
+        found["jacobian_norm"] = jacobian_norm(work.model, work.split)
     if work.config.model.needs_labels:
         log.info("no probes of codes that were made knowing the class: accuracy_by_likelihood says how well it is told")
     elif work.split_name in ("val", "test") and len(train):

@@ -42,7 +42,7 @@ def run(config, folder: Path, overrides: list[str], resumed: bool = False) -> No
 def closed_form(config, splits: Splits, pca: PCA, where: torch.device) -> dict[str, float]:
     """The closed form's own numbers, and those that this program's evaluation gives of a model placed there, in
     float64."""
-    (k,) = config.model.code_shape
+    k = config.model.latent_dim
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:

@@ -12,7 +12,7 @@ from torch import Tensor
 from aetrain.console import CountBar
 from aetrain.errors import UserError
 from aetrain.evaluation.codes import codes
-from aetrain.evaluation.density import gaussian, gaussian_mixture
+from aetrain.evaluation.density import Positions, gaussian, gaussian_mixture
 from aetrain.pictures.grids import labelled, picture, png, short, to_bytes
 from aetrain.pictures.samples import CODES
 from aetrain.tasks.images import Named, asked_labels, named
@@ -56,17 +56,26 @@ def _around(work: Work, image: Named) -> Draw:
 
 def _source(work: Work) -> Draw:
     """From the prior, or from a density fitted to training codes."""
-    model, density = work.model, work.task.density or ("gaussian" if work.model.prior is None else "prior")
+    model, density = work.model, work.task.density or _default_density(work)
     if density == "prior":
         if model.prior is None:
-            raise UserError(f"density=prior: model={model.config.name} has none; give density=gaussian or mixture")
+            raise UserError(f"density=prior: model={model.config.name} has none; give density={_default_density(work)}")
         like = next(model.parameters())
         return lambda start, stop: model.prior.sample(stop - start, like)
     with work.said("codes of training images, and their density"):
         z = codes(model, work.splits.train, CODES).z
-        fitted = gaussian(z) if density == "gaussian" else gaussian_mixture(z, work.seed)
+        if density == "positions":
+            fitted = Positions(z.unflatten(1, (model.config.latent_dim, -1)))
+        else:
+            fitted = gaussian(z) if density == "gaussian" else gaussian_mixture(z, work.seed)
     drawn = fitted.sample(work.task.n, work.seed).to(z).unflatten(1, model.code_shape)
     return lambda start, stop: drawn[start:stop]
+
+
+def _default_density(work: Work) -> str:
+    if work.model.prior is not None:
+        return "prior"
+    return "positions" if work.config.model.is_discrete else "gaussian"
 
 
 def _labels(work: Work, labels: list[int], image: Named | None, start: int, stop: int) -> Tensor:

@@ -169,7 +169,7 @@ def tell(training: Training, metrics: dict[str, float]) -> None:
                                      break_long_words=False, break_on_hyphens=False))  # fmt: skip
     folder = training.run.folder
     log.info("%s", folder)
-    if training.config.net.name in explore.NETS:
+    if not explore.not_shown(training.config):
         log.info("view it: aetrain explore run=%s", shlex.quote(str(folder)))
 
 

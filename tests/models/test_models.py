@@ -10,6 +10,7 @@ from aetrain.config.schema.net import ACTIVATIONS
 from aetrain.config.tables import MODELS
 from aetrain.models.contractive import jacobian_squared_norm
 from aetrain.noise import Noise
+from aetrain.training.step import objective
 from tests.conftest import build, compose
 
 ALL = sorted(MODELS)
@@ -51,6 +52,7 @@ HPARAM_CASES = [
     ("beta_tcvae", "alpha", []),
     ("beta_tcvae", "beta", []),
     ("beta_tcvae", "gamma", []),
+    ("factor_vae", "gamma", []),
     ("dip_vae", "lambda_od", []),
     ("dip_vae", "lambda_d", []),
     ("wae", "mmd_weight", []),
@@ -58,6 +60,13 @@ HPARAM_CASES = [
     ("beta_vae", "beta", []),
     ("beta_vae", "capacity", ["model.capacity=3"]),
     ("beta_vae", "gamma", ["model.capacity=3"]),
+    ("vq_vae", "commitment_weight", []),
+    ("vq_vae", "codebook_decay", ["net=mlp", "model.codebook_decay=0.5"]),
+    (
+        "vq_vae",
+        "restart_below",
+        ["model.codebook_size=8", "model.codebook_decay=0", "model.restart_below=0.4", "net=mlp"],
+    ),
     *((model, "sigma", ["model.likelihood=gaussian"]) for model in ALL),
 ]
 
@@ -70,10 +79,13 @@ def test_every_hparam_has_a_case():
 @pytest.mark.parametrize(("model", "name", "overrides"), HPARAM_CASES)
 def test_perturbing_an_hparam_changes_the_objective(model, name, overrides, images, labels):
     net = build(f"model={model}", *overrides)
-    buffer = getattr(net, name)
+    buffer, start = getattr(net, name), copy.deepcopy(net.state_dict())
 
     def loss():
+        """Of a third step: what an hparam does to a moving average shows then."""
+        net.load_state_dict(start)
         with net.noise.fixed(0):
+            net(images[:32], labels[:32]), net(images, labels)
             return net(images, labels)["loss"].mean().item()
 
     before = loss()
@@ -455,7 +467,10 @@ def test_a_name_that_is_not_listed_is_not_imported():
         ("cvae", []),
         ("beta_tcvae", []),
         ("beta_tcvae", ["model.sampling=weighted"]),
+        ("vq_vae", ["net=conv", "net.channels=[4]"]),
+        ("vq_vae", ["net=residual", "net.channels=[4]", "model.codebook=loss"]),
         ("dip_vae", []),
+        ("factor_vae", ["model.discriminator=[20]"]),
         ("wae", []),
         ("wae", ["model.encoder=gaussian"]),
         ("vae", ["net=residual", "net.channels=[4]"]),
@@ -471,7 +486,7 @@ def test_members_of_a_stack_are_as_if_alone(float64, model, overrides, images, l
         net = copy.deepcopy(net)
         torch.manual_seed(4)
         out = net(x, y)
-        out["loss"].mean().backward()
+        objective(net, out).mean().backward()
         alone.append([*out.values(), *(p.grad for p in net.parameters()), *net.buffers()])
     params, buffers = torch.func.stack_module_state(nets)
     base = copy.deepcopy(nets[0])
@@ -481,7 +496,7 @@ def test_members_of_a_stack_are_as_if_alone(float64, model, overrides, images, l
 
     torch.manual_seed(4)
     out = torch.func.vmap(member, randomness="same")(params, buffers)
-    out["loss"].mean(1).sum().backward()
+    objective(base, out).mean(1).sum().backward()
     for i, expected in enumerate(alone):
         stacked = [*(v[i] for v in out.values()), *(params[n].grad[i] for n, _ in nets[i].named_parameters()),
                    *(buffers[n][i] for n, _ in nets[i].named_buffers())]  # fmt: skip

@@ -74,7 +74,10 @@ COMPILED = [
     ["model=beta_tcvae"],
     ["model=beta_tcvae", "prior=mixture"],
     ["model=cvae", "prior=vamp", "prior.components=9"],
+    ["model=vq_vae", "net.channels=[4]"],
+    ["model=vq_vae", "net=mlp", "model.codebook=loss", "model.codebook_size=16"],
     ["model=dip_vae"],
+    ["model=factor_vae", "optimizer.schedule.kind=cosine", "trainer.clip_norm=1"],
     ["model=wae", "model.encoder=gaussian"],
 ]
 

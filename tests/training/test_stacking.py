@@ -102,16 +102,28 @@ FAMILIES = {
     "capacity": ("capacity", [2.0, 8.0], ["model=beta_vae", "net.hidden=[16]", "model.capacity=1", "optimizer=sgd",
                                           "optimizer.lr=1e-5"]),
     "beta_tcvae": ("beta", [1.0, 8.0], ["model=beta_tcvae", "net.hidden=[16]"]),
+    "factor_vae": ("gamma", [1.0, 40.0], ["model=factor_vae", "net.hidden=[16]", "model.discriminator=[16]",
+                                          "trainer.clip_norm=20", "optimizer.schedule.kind=cosine"]),
     "mixture": ("beta", [0.5, 1.0], ["model=beta_vae", *MLP, "prior=mixture", "prior.components=7"]),
     "vamp": ("sigma", [0.5, 1.0], ["model=cvae", *GAUSSIAN, "prior=vamp", "prior.components=7"]),
     "dip_vae": ("lambda_od", [0.0, 50.0], ["model=dip_vae", "net.hidden=[16]"]),
     "wae": ("mmd_weight", [0.0, 500.0], ["model=wae", "net.hidden=[16]"]),
     "cvae": ("sigma", [0.5, 1.0], ["model=cvae", *GAUSSIAN]),
+    "vq_vae": ("restart_below", [0.0, 0.3], ["model=vq_vae", "net=conv", "net.channels=[4]", "model.codebook_size=16",
+                                             "model.codebook_decay=0.9"]),
+    "vq_vae loss": ("commitment_weight", [0.1, 1.0], ["model=vq_vae", *MLP, "model.codebook=loss",
+                                                      "model.codebook_size=16"]),
     "iwae": ("sigma", [0.5, 1.0], ["model=iwae", *GAUSSIAN, "optimizer=adamw"]),
 }  # fmt: skip
 
 
-SELDOM = ("sparse ema", "sparse l1", "contractive hutchinson", "beta_vae warm-up")  # their like are among the others
+SELDOM = (
+    "sparse ema",
+    "sparse l1",
+    "contractive hutchinson",
+    "beta_vae warm-up",
+    "vq_vae loss",
+)  # their like are among the others
 
 
 @pytest.mark.parametrize("family", [longer(name) if name in SELDOM else name for name in FAMILIES])

@@ -24,6 +24,12 @@ class Net:
                         "orthogonal (Saxe et al. 2014)", default="default", choices=INITS)  # fmt: skip
     is_dense: ClassVar[bool] = False
 
+    @property
+    def is_spatial(self) -> bool:
+        """Whether the encoder is convolutions up to the layer that gives the code, so that the code may keep their
+        places: see aetrain/nets/spatial.py."""
+        return False
+
     def check(self, image_shape: tuple[int, int, int]) -> None:
         """Raise a UserError where these networks cannot take images of (C, H, W)."""
 
@@ -79,6 +85,10 @@ class Conv(Convolutional):
     )  # fmt: skip
     activation: str = setting("of the hidden layers", choices=ACTIVATIONS)
 
+    @property
+    def is_spatial(self) -> bool:
+        return not self.hidden
+
     def __post_init__(self) -> None:
         if self.kernel < self.stride:
             raise UserError(
@@ -96,6 +106,10 @@ class Residual(Convolutional):
     channels: list[int] = setting("channels at each resolution, half the one before; the decoder mirrors them", min=1)
     blocks: int = setting("residual blocks at each resolution", min=1, max=100)
     activation: str = setting("of the hidden layers", choices=ACTIVATIONS)
+
+    @property
+    def is_spatial(self) -> bool:
+        return True
 
 
 @dataclass

@@ -15,10 +15,12 @@ LIKELIHOODS = ("squared_error", "bernoulli", "continuous_bernoulli", "gaussian")
 @dataclass
 class Model:
     """The keys of every model. needs_labels: whether the model is given the class of every image. takes_prior: whether
-    what codes are like before the image is seen is a choice of its own (prior=…)."""
+    what codes are like before the image is seen is a choice of its own (prior=…). is_discrete: whether its code is
+    vectors chosen from a codebook, whose numbers do not move on their own."""
 
     needs_labels: ClassVar[bool] = False
     takes_prior: ClassVar[bool] = False
+    is_discrete: ClassVar[bool] = False
 
     name: str = setting("the model's name")
     latent_dim: int = setting("dimensions of the code", min=1)
@@ -33,11 +35,6 @@ class Model:
                           only_if={"likelihood": ("gaussian",), "sigma_mode": ("fixed",)})  # fmt: skip
     output_bias: str = setting("where the decoder's last bias starts: at random, or decoding the mean training image",
                                choices=("random", "data"))  # fmt: skip
-
-    @property
-    def code_shape(self) -> tuple[int, ...]:
-        """Shape of one image's code."""
-        return (self.latent_dim,)
 
     def varying(self, net: Net) -> str | None:
         """What makes the objective of one batch differ from evaluation to evaluation, as one types it; or None."""

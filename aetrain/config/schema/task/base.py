@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Optional
 
 from aetrain.config.fields import setting
+from aetrain.errors import UserError
 
 if TYPE_CHECKING:
     from aetrain.config.schema import Config
@@ -24,6 +25,14 @@ class OnRun(Task):
 
     def check(self, config: Config) -> None:
         """Raise a UserError for a run that the task cannot be done on. config: the run's."""
+
+    def refuse_discrete(self, config: Config, instead: str) -> None:
+        """For tasks that move numbers of a code one by one. instead: what shows the same of a discrete code."""
+        if config.model.is_discrete:
+            raise UserError(
+                f"aetrain {self.name}: moves single numbers of a code, and those of model={config.model.name} are "
+                f"vectors chosen from a codebook; {instead}"
+            )
 
 
 @dataclass

@@ -28,10 +28,19 @@ class Explore(OnImages):
                           "always there", above=0, unit="MB")  # fmt: skip
 
     def check(self, config: Config) -> None:
-        if config.net.name not in NETS:
-            raise UserError(f"aetrain explore: knows the networks {', '.join(NETS)}, not net={config.net.name}")
-        if config.net.name == "conv" and (config.net.kernel, config.net.stride, config.net.norm) != (4, 2, "none"):
-            raise UserError("aetrain explore: knows net=conv with net.kernel=4 net.stride=2 net.norm=none alone")
-        if len(config.model.code_shape) != 1:
-            dims = "x".join(map(str, config.model.code_shape))
-            raise UserError(f"aetrain explore: needs a code that is a list of numbers, this run's is {dims}")
+        if reason := not_shown(config):
+            raise UserError(f"aetrain explore: {reason}")
+
+
+def not_shown(config: Config) -> str | None:
+    """Why the page cannot show a run of this configuration; None if it can."""
+    if config.model.is_discrete:
+        return (
+            f"moves single numbers of a code, and those of model={config.model.name} are vectors chosen from a "
+            "codebook; see aetrain reconstruct, interpolate and sample"
+        )
+    if config.net.name not in NETS:
+        return f"knows the networks {', '.join(NETS)}, not net={config.net.name}"
+    if config.net.name == "conv" and (config.net.kernel, config.net.stride) != (4, 2):
+        return "knows net=conv with net.kernel=4 net.stride=2 alone"
+    return None

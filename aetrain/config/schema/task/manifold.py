@@ -26,9 +26,9 @@ class Manifold(OfClasses):
 
     def check(self, config: Config) -> None:
         super().check(config)
-        if tuple(config.model.code_shape) != (2,):
-            dims = "x".join(map(str, config.model.code_shape))
+        self.refuse_discrete(config, "see aetrain interpolate and sample")
+        if config.model.latent_dim != 2:
             raise UserError(
-                f"aetrain manifold: needs a code of 2 dimensions, this run's has {dims}; train one with "
-                "model.latent_dim=2, or view this one with aetrain traverse"
+                f"aetrain manifold: needs a code of 2 dimensions, this run's has {config.model.latent_dim}; train one "
+                "with model.latent_dim=2, or view this one with aetrain traverse"
             )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from aetrain.config.fields import setting
 from aetrain.config.schema.task.classes import OfClasses
+
+if TYPE_CHECKING:
+    from aetrain.config.schema import Config
 
 
 @dataclass
@@ -22,3 +25,7 @@ class Traverse(OfClasses):
         "where there is one", choices=("prior", "posterior"))  # fmt: skip
     width: float = setting("of the range, to either side", above=0, max=100, unit="standard deviations")
     steps: int = setting("images in a row", min=2, max=200)
+
+    def check(self, config: Config) -> None:
+        super().check(config)
+        self.refuse_discrete(config, "see aetrain interpolate and sample")
