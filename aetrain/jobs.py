@@ -17,7 +17,7 @@ from aetrain import api
 from aetrain.compose import check, given_keys
 from aetrain.config.rules import check_metric
 from aetrain.config.schema import Config
-from aetrain.config.tree import plain
+from aetrain.config.tree import as_yaml, plain
 from aetrain.errors import Interrupted, UserError
 from aetrain.files import write_atomically
 from aetrain.folder import begun, check_links, check_new, make
@@ -133,11 +133,11 @@ def write_hydra(folder: Path, tree: Config, overrides: Sequence[str]) -> None:
     there while a job of Hydra's runs."""
     below = folder / ".hydra"
     below.mkdir(parents=True, exist_ok=True)
-    content = {"config.yaml": OmegaConf.create(plain(tree)), "overrides.yaml": OmegaConf.create(list(overrides))}
+    content = {"config.yaml": plain(tree), "overrides.yaml": list(overrides)}
     if HydraConfig.initialized():
-        content["hydra.yaml"] = OmegaConf.create({"hydra": OmegaConf.to_container(HydraConfig.get(), resolve=False)})
+        content["hydra.yaml"] = {"hydra": OmegaConf.to_container(HydraConfig.get(), resolve=False, enum_to_str=True)}
     for name, node in content.items():
-        write_atomically(below / name, OmegaConf.to_yaml(node).encode())
+        write_atomically(below / name, as_yaml(node))
 
 
 @contextmanager

@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from torch import Tensor
 from torch.utils.tensorboard import summary as summaries
 
 from aetrain import locks
-from aetrain.config.tree import config_hash, flatten, in_short, plain
+from aetrain.config.tree import as_yaml, config_hash, flatten, in_short, plain
 from aetrain.data.card import content_sum
 from aetrain.errors import UserError
 from aetrain.events import EventFile
@@ -70,7 +69,7 @@ class Run:
             for half_written in [p for sub in (".", "checkpoints", "grids") for p in (folder / sub).glob(".*.tmp")]:
                 half_written.unlink()
             (folder / "result.json").unlink(missing_ok=True)
-        write_atomically(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(self.config))).encode())
+        write_atomically(folder / "config.yaml", as_yaml(plain(self.config)))
         self._metrics = open(folder / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         self._events = EventFile(folder, step)
         self._loggers = connected(self.config, folder)

@@ -191,7 +191,7 @@ def stacks(dry: bool) -> Rows:
         precision = device.Precision.of("fp32", where)
         for contender in ("eager",) if dry else ("eager", "graph"):
             lr = torch.tensor(1e-3, device=where) if where.type == "cuda" else 1e-3
-            optimizer = Fused(config.optimizer, list(params.values()), lr)
+            optimizer = Fused(config.optimizer, {"params": list(params.values()), "lr": lr})
             step = make_stacked_step(model, params, buffers, optimizer, precision, None, Latch(where, members=k))
             parts = (step, batches, Meters(), Scheduler(config, model, optimizer, 1))
             run = Graphed(*parts, where) if contender == "graph" else eager(*parts)

@@ -12,9 +12,13 @@ import pytest
 import torch
 import yaml
 
+from aetrain.config import stored
 from aetrain.config.tables import MODELS
+from aetrain.data.load import load
 from aetrain.errors import Interrupted
+from aetrain.tasks.train import started
 from aetrain.training import loop
+from aetrain.training.signals import Requests
 from aetrain.training.state import _restore_noise
 from tests.conftest import SMALL, longer, read_events
 
@@ -89,7 +93,7 @@ def kill_at(monkeypatch):
     return arm
 
 
-OFTEN = ("vae", "sparse", "dae", "contractive", "vq_vae")  # of the others, each has one of these in it
+OFTEN = ("vae", "sparse", "dae", "contractive", "vq_vae", "factor_vae")  # of the others, each has one of these in it
 
 
 @pytest.mark.parametrize(
@@ -217,6 +221,16 @@ def test_the_optimizers_numbers_may_change(aetrain, done):
     assert (
         saved["optimizer"]["param_groups"][0]["momentum"] == 0.9 and metrics(aetrain.folder / "run")[-2]["step"] == 18
     )
+
+
+def test_a_learning_rate_that_is_a_tensor_is_the_configurations_on_resuming(aetrain, done):
+    """As on a GPU, and under torch.compile."""
+    folder, where = done(*LINE, "model=factor_vae"), torch.device("cpu")
+    state, config = loop.checkpoint.load(folder / "checkpoints" / "last.pt"), stored.read(folder / "config.yaml")
+    config.trainer.compile, config.optimizer.lr = True, 5e-4
+    with started(config, folder, [], load(config.data, where), where, Requests(), state) as training:
+        rates = [group["lr"] for group in training.optimizer.param_groups]
+    assert all(isinstance(lr, torch.Tensor) for lr in rates) and list(map(float, rates)) == [5e-4, 1e-4]
 
 
 def test_no_best_checkpoint_is_of_an_epoch_that_the_last_one_does_not_know(aetrain, monkeypatch):

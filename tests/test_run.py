@@ -24,17 +24,20 @@ TERMS = {
     "cvae": {"recon", "kl", "nelbo"},
     "beta_tcvae": {"recon", "kl", "nelbo", "mutual_information", "total_correlation", "dimension_kl"},
     "dip_vae": {"recon", "kl", "nelbo", "off_diagonal", "diagonal"},
+    "factor_vae": {"recon", "kl", "nelbo", "log_density_ratio", "discriminator"},
     "wae": {"recon", "mmd"},
     "vq_vae": {"recon", "commitment", "nelbo"},
 }
 HPARAMS = {"dae": {"corruption_level"}, "sparse": {"rho", "sparsity_weight", "l2_weight"},
            "contractive": {"contraction_weight"}, "beta_vae": {"beta", "recon_weight"},
            "beta_tcvae": {"alpha", "beta", "gamma"}, "dip_vae": {"lambda_od", "lambda_d"},
-           "wae": {"mmd_weight"}, "vq_vae": {"commitment_weight", "codebook_decay", "restart_below"}}  # fmt: skip
+           "wae": {"mmd_weight"}, "vq_vae": {"commitment_weight", "codebook_decay", "restart_below"},
+           "factor_vae": {"gamma"}}  # fmt: skip
 VARIATIONAL = {"active_units", "aggregate_kl"}
 LATENT = {"sparse": {"mean_activation", "dead_units", "dead_share", "l0"}, "vae": VARIATIONAL, "beta_vae": VARIATIONAL,
           "iwae": VARIATIONAL, "cvae": VARIATIONAL, "beta_tcvae": VARIATIONAL, "dip_vae": VARIATIONAL,
-          "wae": {"active_units"}, "vq_vae": {"perplexity", "used_codes", "rate", "rate_bound"}}  # fmt: skip
+          "factor_vae": VARIATIONAL, "wae": {"active_units"},
+          "vq_vae": {"perplexity", "used_codes", "rate", "rate_bound"}}  # fmt: skip
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))

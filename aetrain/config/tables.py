@@ -24,6 +24,7 @@ from aetrain.config.schema.model.contractive import Contractive
 from aetrain.config.schema.model.cvae import CVAE
 from aetrain.config.schema.model.dae import DAE
 from aetrain.config.schema.model.dip_vae import DIPVAE
+from aetrain.config.schema.model.factor_vae import FactorVAE
 from aetrain.config.schema.model.iwae import IWAE
 from aetrain.config.schema.model.sparse import Sparse
 from aetrain.config.schema.model.vae import VAE
@@ -120,7 +121,7 @@ MODELS = Table(
     "models",
     {"ae": AE, "dae": DAE, "sparse": Sparse, "contractive": Contractive,
      "vae": VAE, "beta_vae": BetaVAE, "iwae": IWAE, "cvae": CVAE, "beta_tcvae": BetaTCVAE,
-     "dip_vae": DIPVAE, "wae": WAE, "vq_vae": VQVAE},
+     "dip_vae": DIPVAE, "factor_vae": FactorVAE, "wae": WAE, "vq_vae": VQVAE},
     "aetrain.models",
     "model",
 )  # fmt: skip

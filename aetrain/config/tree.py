@@ -8,8 +8,10 @@ import json
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+import yaml
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from aetrain.config.explain import unknown
@@ -90,6 +92,26 @@ def typed(config: DictConfig, given: Iterable[str] = (), sources: Mapping[str, s
 def plain(config: Any) -> dict[str, Any]:
     """A dataclass tree as nested dicts of plain values: what goes into YAML, JSON and checkpoints."""
     return dataclasses.asdict(config)
+
+
+def as_yaml(tree: Any) -> bytes:
+    """Plain values as YAML, the same as OmegaConf.to_yaml makes of them, by libyaml in a twentieth of the time."""
+    return yaml.dump(tree, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False).encode()
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):
+    """With quotes around text that OmegaConf or another reader, not PyYAML, would take for a number or a truth."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    quoted = text in ("y", "Y", "n", "N")
+    with suppress(ValueError):
+        float(text)
+        quoted = True
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if quoted else None)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def in_short(config: Any, width: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.utils._pytree import tree_map
 
 from aetrain.data.split import Split
 from aetrain.device import Precision
@@ -71,7 +72,8 @@ class Together(nn.Module):
             with self.first.split_statistics(statistics):
                 return functional_call(self._asking, (params, buffers), (what, x, y))
 
-        return vmap(alone, out_dims=dim, randomness="same")(*self._rows, dict(self._statistics))
+        found = vmap(alone, randomness="same")(*self._rows, dict(self._statistics))
+        return tree_map(lambda value: value.movedim(0, dim), found)
 
 
 class _Asking(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +57,17 @@ class Autoencoder(nn.Module):
     def weights(self) -> dict[str, Tensor | float]:
         """The coefficients of the terms that the objective adds up; a term that is not named here is only logged."""
         raise NotImplementedError
+
+    def adversary(self) -> tuple[str, ...]:
+        """Names of the terms that a training step minimises beside the loss, on parameters that the loss does not
+        reach: those of a network that plays against the model. The loss, the best epoch and patience leave them out."""
+        return ()
+
+    def groups(self) -> dict[str, dict[str, Any]]:
+        """Settings of the optimizer, "lr" and with Adam "betas", that the parameters of a part of the model have of
+        their own, by the part's name: {"discriminator": {"lr": 1e-4, "betas": (0.5, 0.9)}}. Schedules of the learning
+        rate apply to all; gradients are clipped part by part."""
+        return {}
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         """{"loss": Σ weight · term, **terms}, all (B,). The one place where weights meet terms."""

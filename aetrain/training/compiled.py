@@ -11,7 +11,7 @@ from torch.func import functional_call, grad
 
 from aetrain.device import Precision
 from aetrain.training.optimizer import Fused
-from aetrain.training.step import Latch, Step, moving
+from aetrain.training.step import Latch, Step, moving, objective, trained_groups
 
 # The generator's own numbers, as the eager step draws them.
 BACKEND: dict[str, Any] = {"backend": "inductor", "options": {"fallback_random": True}}
@@ -26,35 +26,43 @@ def make_compiled_step(model: nn.Module, optimizer: Fused, precision: Precision,
     """
     params = {name: p for name, p in model.named_parameters() if p.requires_grad}
     buffers = moving(model)
-    places = [i for i, p in enumerate(model.parameters()) if p.requires_grad]  # of theirs in the optimizer
+    names = {p: name for name, p in params.items()}
+    groups = [[names[p] for p in group] for group in trained_groups(optimizer)]
+    order = {p: i for i, p in enumerate(p for group in optimizer.param_groups for p in group["params"])}
+    places = {name: order[p] for name, p in params.items()}
 
     def loss_of(weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor | None):
         with precision.autocast():
             out = functional_call(model, (weights, buffers), (x, y))
-        return out["loss"].mean(), ({name: term.detach() for name, term in out.items()}, buffers)
+        return objective(model, out).mean(), ({name: term.detach() for name, term in out.items()}, buffers)
 
     def step(x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         changed = {name: buffer.clone() for name, buffer in buffers.items()}
         gradients, (out, changed) = grad(loss_of, has_aux=True)(params, changed, x, y)
         with torch.no_grad():
             means = torch.stack(list(out.values())).mean(1)  # (T,)
-            found = list(gradients.values())
-            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(found)))
-            if clip_norm is not None:
-                scale = (clip_norm / (norm + 1e-6)).clamp(max=1)  # as torch.nn.utils.clip_grads_with_norm_
-                found = torch._foreach_mul(found, scale)
-            latch.check(torch.cat([means, norm[None]]))
+            norms, clipped = [], {}
+            for group in groups:
+                found = [gradients[name] for name in group]
+                norms.append(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(found))))
+                if clip_norm is not None:
+                    scale = (clip_norm / (norms[-1] + 1e-6)).clamp(max=1)  # as torch.nn.utils.clip_grads_with_norm_
+                    found = torch._foreach_mul(found, scale)
+                clipped |= {places[name]: g for name, g in zip(group, found, strict=True)}
+            latch.check(torch.cat([means, torch.stack(norms)]))
             latch.hold([changed[name] for name in buffers], list(buffers.values()))
             for name, buffer in buffers.items():
                 buffer.copy_(changed[name])
-            optimizer.plain_step(dict(zip(places, found, strict=True)), latch.suppress)
-        return {**dict(zip(out, means.unbind(), strict=True)), "grad_norm": norm}
+            optimizer.plain_step(clipped, latch.suppress)
+        return {**dict(zip(out, means.unbind(), strict=True)), "grad_norm": norms[0]}
 
     run = _compiled(step)
 
     def prepared(x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         if latch.bad_values is None:
-            latch.prepare(len(_terms(model, x, y)) + 1)  # what is made while tracing is compiled again without
+            latch.prepare(
+                len(_terms(model, x, y)) + len(groups)
+            )  # what is made while tracing is compiled again without
         return run(x, y)
 
     return prepared

@@ -332,7 +332,7 @@ class Training:
         first_bad = self.latch.first_bad
         if first_bad >= 0 and not self.latch.skip:
             bad = self.latch.bad_values.tolist()
-            names = [*self.model_terms(), "the gradient's norm"]
+            names = [*self.model_terms(), *["the gradient's norm"] * len(self.optimizer.param_groups)]
             name = next(name for name, is_bad in zip(names, bad, strict=False) if is_bad)
             # A stack has one update for all: it cannot leave out a member's.
             since = "its weights are worthless" if self.stacked else "no update was made"

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from aetrain.errors import UserError
 from aetrain.lbfgs import lbfgs
+from aetrain.models import Autoencoder
 
 log = logging.getLogger(__name__)
 
 
-def build_optimizer(config, model: nn.Module, traced: bool = False) -> torch.optim.Optimizer | Fused:
+def build_optimizer(config, model: Autoencoder, traced: bool = False) -> torch.optim.Optimizer | Fused:
     """An optimizer over torch's fused kernels, `Fused` on every device: one pass over all parameters, and updates that
     a `found_inf` tensor suppresses without the host looking at it (see step.py). With a torch whose kernels take other
     arguments it is torch.optim's, whose numbers are the same to the bit.
@@ -22,25 +24,48 @@ def build_optimizer(config, model: nn.Module, traced: bool = False) -> torch.opt
     On a GPU, and where its step is to be traced for torch.compile, the learning rate is a tensor, which schedules write
     in place: a CUDA graph reads it there, and what was compiled for one number would be compiled again for another.
     """
-    params = list(model.parameters())
+    params, own = dict(model.named_parameters()), model.groups()
+    where = next(iter(params.values())).device
     if config.name == "lbfgs":
-        return lbfgs(params, config.iterations, config.history, config.lr)
-    where = params[0].device
-    if where.type == "cpu":
-        lr = torch.tensor(config.lr, dtype=torch.float64) if traced else config.lr
-    else:  # float32, which the kernels read, whatever the default dtype
-        lr = torch.tensor(config.lr, dtype=torch.float32, device=where)
+        if own:
+            raise UserError(
+                f"optimizer=lbfgs: model={model.config.name} has parts with a learning rate of their own "
+                f"({', '.join(own)}), and L-BFGS has one for all; use optimizer=adam"
+            )
+        return lbfgs(list(params.values()), config.iterations, config.history, config.lr)
+    rates: list[float | Tensor] = [config.lr, *(settings["lr"] for settings in own.values())]
+    if where.type != "cpu":  # float32, which the kernels read, whatever the default dtype
+        rates = [torch.tensor(lr, dtype=torch.float32, device=where) for lr in rates]
+    elif traced:
+        rates = [torch.tensor(lr, dtype=torch.float64) for lr in rates]
+    groups = grouped(params, own, rates)
     if kernel_fits(config.name) or traced:
-        return Fused(config, params, lr)
+        return Fused(config, *groups)
     log.info("torch %s: its fused kernels are not those that aetrain knows; using torch.optim", torch.__version__)
-    common = {"lr": lr, "weight_decay": config.weight_decay, "fused": True}
+    common = {"lr": rates[0], "weight_decay": config.weight_decay, "fused": True}
     if config.name == "sgd":
-        optimizer = torch.optim.SGD(params, momentum=config.momentum, **common)
+        groups = [{"params": group["params"], "lr": group["lr"]} for group in groups]
+        optimizer = torch.optim.SGD(groups, momentum=config.momentum, **common)
         if config.momentum:  # torch makes these at the first step, uninitialised; a suppressed one would leave them so
-            optimizer.state.update({p: {"momentum_buffer": torch.zeros_like(p)} for p in params})
+            optimizer.state.update({p: {"momentum_buffer": torch.zeros_like(p)} for p in params.values()})
         return optimizer
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
-    return kind(params, betas=tuple(config.betas), eps=config.eps, capturable=where.type == "cuda", **common)
+    return kind(groups, betas=tuple(config.betas), eps=config.eps, capturable=where.type == "cuda", **common)
+
+
+def grouped(params: Mapping[str, Tensor], own: Mapping[str, Mapping[str, Any]],
+            rates: Sequence[float | Tensor]) -> list[dict[str, Any]]:  # fmt: skip
+    """Parameters in groups, as torch.optim takes them: those of no part of `own` first, then part by part with its
+    settings (see Autoencoder.groups). rates: the groups' learning rates."""
+
+    def of(part: str | None) -> list[Tensor]:
+        found = ((next((key for key in own if name.startswith(f"{key}.")), None), p) for name, p in params.items())
+        return [p for key, p in found if key == part]
+
+    settings = [{}, *own.values()]
+    return [
+        {**chosen, "params": of(part), "lr": lr} for part, chosen, lr in zip([None, *own], settings, rates, strict=True)
+    ]
 
 
 # The kernels are private operators of torch. A change of their arguments is seen here, one of their arithmetic by the
@@ -93,18 +118,26 @@ class Fused:
     found_inf: Tensor | None = None
     grad_scale: Tensor | None = None
 
-    def __init__(self, config, params: list[nn.Parameter], lr: float | Tensor):
-        group = {"params": params, "lr": lr, "weight_decay": config.weight_decay, "maximize": False}
+    def __init__(self, config, *groups: dict[str, Any]):
+        """groups: parameters and learning rate of each, and what else differs from the configuration: see `grouped`."""
+        common = {"weight_decay": config.weight_decay, "maximize": False}
         if config.name == "sgd":
-            group |= {"momentum": config.momentum, "dampening": 0, "nesterov": False}
+            common |= {"momentum": config.momentum, "dampening": 0, "nesterov": False}
             slots = ["momentum_buffer"] if config.momentum else []
         else:
-            group |= {"betas": tuple(config.betas), "eps": config.eps, "amsgrad": False}
+            common |= {"betas": tuple(config.betas), "eps": config.eps, "amsgrad": False}
             slots = ["exp_avg", "exp_avg_sq"]
         # What torch.optim keeps in a group besides.
-        group |= {"foreach": None, "differentiable": False, "fused": True}
-        group |= {} if config.name == "sgd" else {"capturable": False, "decoupled_weight_decay": config.name == "adamw"}
-        self.param_groups: list[dict[str, Any]] = [group]
+        common |= {"foreach": None, "differentiable": False, "fused": True}
+        common |= (
+            {} if config.name == "sgd" else {"capturable": False, "decoupled_weight_decay": config.name == "adamw"}
+        )
+        known = {"params", "lr", *common}
+        self.param_groups: list[dict[str, Any]] = [
+            {key: value for key, value in {"params": [], "lr": 0.0, **common, **group}.items() if key in known}
+            for group in groups
+        ]
+        params = self._params
         self._kernel = getattr(torch, _KERNELS[config.name][0], None)
         self._slots = {name: [torch.zeros_like(p) for p in params] for name in slots}
         self._steps = None if config.name == "sgd" else torch.zeros((), device=params[0].device, dtype=torch.float32)
@@ -122,15 +155,32 @@ class Fused:
             for member in members:
                 member._steps = self._steps
 
+    @property
+    def _params(self) -> list[Tensor]:
+        """Of all groups, in the order of the slots."""
+        return [p for group in self.param_groups for p in group["params"]]
+
     def zero_grad(self, set_to_none: bool = True) -> None:
-        for p in self.param_groups[0]["params"]:
+        for p in self._params:
             p.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
-        group = self.param_groups[0]
-        used = [i for i, p in enumerate(group["params"]) if p.grad is not None]
-        params = [group["params"][i] for i in used]
+        if self._steps is not None:
+            self._steps += 1
+        start = 0
+        for group in self.param_groups:
+            self._step_of(group, start)
+            start += len(group["params"])
+        if self._steps is not None and self.found_inf is not None:
+            self._steps -= self.found_inf
+
+    def _step_of(self, group: dict[str, Any], start: int) -> None:
+        """start: place of the group's first parameter among all."""
+        used = [i for i, p in enumerate(group["params"], start) if p.grad is not None]
+        if not used:
+            return
+        params = [group["params"][i - start] for i in used]
         gradients = [p.grad for p in params]
         slots = [[slot[i] for i in used] for slot in self._slots.values()]
         if params[0].is_cuda and torch.cuda.is_current_stream_capturing():
@@ -145,25 +195,30 @@ class Fused:
                          is_first_step=False, **common)  # fmt: skip
             return
         beta1, beta2 = group["betas"]
-        self._steps += 1
         self._kernel(params, gradients, *slots, [], [self._steps] * len(params), beta1=beta1, beta2=beta2,
                      eps=group["eps"], amsgrad=False, **common)  # fmt: skip
-        if self.found_inf is not None:
-            self._steps -= self.found_inf
 
     def plain_step(self, gradients: Mapping[int, Tensor], suppress: Tensor) -> None:
         """`step` in operations that torch.compile can trace: the kernels' formulas, equal to them to rounding.
         gradients: by the place of their parameter. Where suppress, 0-D, is not 0, nothing changes, whatever they are.
         """
-        group = self.param_groups[0]
-        lr, decay, keep = group["lr"], group["weight_decay"], suppress.eq(0)
+        keep, start = suppress.eq(0), 0
         if self._steps is not None:
             self._steps += keep
+        for group in self.param_groups:
+            stop = start + len(group["params"])
+            self._plain_step_of(group, start, {i: g for i, g in gradients.items() if start <= i < stop}, keep)
+            start = stop
+
+    def _plain_step_of(self, group: dict[str, Any], start: int, gradients: Mapping[int, Tensor], keep: Tensor) -> None:
+        """start: place of the group's first parameter among all."""
+        lr, decay = group["lr"], group["weight_decay"]
+        if self._steps is not None:
             beta1, beta2 = group["betas"]
             t = self._steps.double()
             first, second = 1 - beta1**t, (1 - beta2**t).sqrt()  # Kingma & Ba 2015, algorithm 1
         for i, g in gradients.items():
-            shrunk = p = group["params"][i]
+            shrunk = p = group["params"][i - start]
             if decay and group.get("decoupled_weight_decay"):
                 shrunk = p - lr * decay * p
             elif decay:
@@ -185,8 +240,7 @@ class Fused:
 
     def state_dict(self) -> dict[str, Any]:
         """As torch.optim lays it out: {"state": {index: {slot: tensor}}, "param_groups": [...]}."""
-        group = self.param_groups[0]
-        indices = list(range(len(group["params"])))
+        indices = list(range(len(self._params)))
         steps = {} if self._steps is None else {"step": self._steps}
         # A count of its own for each: torch.optim would add to a shared one once per parameter.
         state = {
@@ -194,26 +248,27 @@ class Fused:
             | {name: slot[i] for name, slot in self._slots.items()}
             for i in indices
         }
-        return {"state": state, "param_groups": [{**group, "lr": float(group["lr"]), "params": indices}]}
+        groups, places = [], iter(indices)
+        for group in self.param_groups:
+            groups.append({**group, "lr": float(group["lr"]), "params": [next(places) for _ in group["params"]]})
+        return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, content: dict[str, Any]) -> None:
         """Take over the settings and the state of a `state_dict`, ours or torch.optim's. An empty state, which
         torch.optim has before its first step, is one of zeros. Raises ValueError where it is of other parameters."""
-        group, (saved,), state = self.param_groups[0], content["param_groups"], content["state"]
+        params, state = self._params, content["state"]
         if not state:
-            state = {i: dict.fromkeys(("step", *self._slots), torch.zeros(())) for i in range(len(group["params"]))}
+            state = {i: dict.fromkeys(("step", *self._slots), torch.zeros(())) for i in range(len(params))}
         elif any(
-            state[i][name].shape != p.shape
-            for i, p in enumerate(group["params"])
-            for name in self._slots
-            if name in state[i]
+            state[i][name].shape != p.shape for i, p in enumerate(params) for name in self._slots if name in state[i]
         ):
             raise ValueError("the optimizer's state is of other parameters")
-        group |= {key: value for key, value in saved.items() if key not in ("params", "lr") and key in group}
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(float(saved["lr"]))  # in its place, where a graph may read it
-        else:
-            group["lr"] = float(saved["lr"])
+        for group, saved in zip(self.param_groups, content["param_groups"], strict=True):
+            group |= {key: value for key, value in saved.items() if key not in ("params", "lr") and key in group}
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(float(saved["lr"]))  # in its place, where a graph may read it
+            else:
+                group["lr"] = float(saved["lr"])
         for name, slot in self._slots.items():
             for i, values in enumerate(slot):
                 values.copy_(state[i].get(name, torch.zeros(())))  # momentum may be new on resuming

@@ -56,7 +56,11 @@ class Scheduler:
     """Writes every scheduled value in place before a step: the optimizer's learning rate and the model's hparams."""
 
     def __init__(self, config, model, optimizer, total_steps: int):
-        self._optimizer, self._lr, self._total = optimizer, config.optimizer.lr, total_steps
+        self._optimizer, self._total = optimizer, total_steps
+        self._rates = [
+            config.optimizer.lr,
+            *(own["lr"] for own in model.groups().values()),
+        ]  # of the optimizer's groups
         self._lr_schedule = config.optimizer.schedule
         self._hparams = _scheduled(config, model)
 
@@ -66,8 +70,13 @@ class Scheduler:
         return bool(self._hparams) or self._lr_schedule.kind != "constant"
 
     def lr(self, step: int) -> float:
-        """The learning rate of the 0-based step."""
-        return self._lr * factor(self._lr_schedule, step / self._total)
+        """The learning rate of the 0-based step; that of the optimizer's first group, where it has several."""
+        return self._lrs(step)[0]
+
+    def _lrs(self, step: int) -> list[float]:
+        """Of every group of the optimizer."""
+        times = factor(self._lr_schedule, step / self._total)
+        return [rate * times for rate in self._rates]
 
     def hparams(self, step: int) -> dict[str, float]:
         """Those that change during the run, at the 0-based step."""
@@ -84,7 +93,7 @@ class Scheduler:
     def values(self, step: int) -> list[float]:
         """What the places hold at the 0-based step."""
         hparams = self.hparams(step)
-        return [self.lr(step)] * (len(self.places) - len(hparams)) + list(hparams.values())
+        return self._lrs(step)[: len(self.places) - len(hparams)] + list(hparams.values())
 
     def apply(self, step: int) -> None:
         """Set every value to what it is at the 0-based step."""
@@ -95,8 +104,8 @@ class Scheduler:
     def apply_lr(self, step: int) -> None:
         if self._lr_schedule.kind == "constant":
             return
-        for group in self._optimizer.param_groups:
+        for group, lr in zip(self._optimizer.param_groups, self._lrs(step), strict=True):
             if hasattr(group["lr"], "fill_"):
-                group["lr"].fill_(self.lr(step))
+                group["lr"].fill_(lr)
             else:
-                group["lr"] = self.lr(step)
+                group["lr"] = lr

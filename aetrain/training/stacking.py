@@ -22,16 +22,17 @@ from aetrain.evaluation.together import evaluate_together
 from aetrain.models import Autoencoder
 from aetrain.training.loop import Training
 from aetrain.training.meters import Meters
-from aetrain.training.optimizer import Fused
+from aetrain.training.optimizer import Fused, grouped
 from aetrain.training.running import Graphed, runner
-from aetrain.training.step import Latch, Step, moving
+from aetrain.training.step import Latch, Step, moving, objective, trained_groups
 
 PORTION = 4  # batches of a training step that are evaluated together: about what the step's activations take
 
 
 def make_stacked_step(model: Autoencoder, params: dict[str, Tensor], buffers: dict[str, Tensor], optimizer: Fused,
                       precision: Precision, clip_norm: float | None, latch: Latch) -> Step:  # fmt: skip
-    """step(x, y=None) -> batch means of the loss, of every term, and the gradients' norms before clipping, (K,) each.
+    """step(x, y=None) -> batch means of the loss, of every term, and the norms of the gradients before clipping, of the
+    optimizer's first group, (K,) each.
 
     model: whose forward pass all members share. params and buffers: theirs by name, (K, …). x: (B, C, H, W), y: (B,),
     the same for all members, as is the noise: randomness="same" draws what each would have drawn alone.
@@ -41,25 +42,30 @@ def make_stacked_step(model: Autoencoder, params: dict[str, Tensor], buffers: di
         return functional_call(model, (params, buffers), (x, y))
 
     forward = vmap(alone, in_dims=(0, 0, None, None), randomness="same")
-    leaves, changing = list(params.values()), [buffers[name] for name in moving(model)]
+    groups, changing = trained_groups(optimizer), [buffers[name] for name in moving(model)]
+
+    def clipped(params: list[Tensor]) -> Tensor:
+        """Norms of one group's gradients before clipping: (K,)."""
+        gradients = [p.grad for p in params if p.grad is not None]
+        norms = torch.stack([g.reshape(len(g), -1).norm(dim=1) for g in gradients]).norm(dim=0)
+        if clip_norm is not None:
+            scale = (clip_norm / (norms + 1e-6)).clamp(max=1)  # as torch.nn.utils.clip_grad_norm_, member by member
+            for g in gradients:
+                g.mul_(scale.view(-1, *(1,) * (g.ndim - 1)))
+        return norms
 
     def step(x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         before = [buffer.clone() for buffer in changing]
         with precision.autocast():
             out = forward(params, buffers, x, y)  # each (K, B)
         optimizer.zero_grad()
-        out["loss"].mean(1).sum().backward()  # a sum, so that no member changes another's gradient
+        objective(model, out).mean(1).sum().backward()  # a sum, so that no member changes another's gradient
         means = torch.stack([term.detach() for term in out.values()]).mean(2)  # (T, K)
-        gradients = [p.grad for p in leaves if p.grad is not None]
-        norms = torch.stack([g.reshape(len(g), -1).norm(dim=1) for g in gradients]).norm(dim=0)  # (K,)
-        if clip_norm is not None:
-            scale = (clip_norm / (norms + 1e-6)).clamp(max=1)  # as torch.nn.utils.clip_grad_norm_, member by member
-            for g in gradients:
-                g.mul_(scale.view(-1, *(1,) * (g.ndim - 1)))
-        latch.check(torch.cat([means, norms[None]]).T)
+        norms = torch.stack([clipped(params) for params in groups])  # (groups, K)
+        latch.check(torch.cat([means, norms]).T)
         latch.hold(changing, before)
         optimizer.step()
-        return {**dict(zip(out, means.unbind(), strict=True)), "grad_norm": norms}
+        return {**dict(zip(out, means.unbind(), strict=True)), "grad_norm": norms[0]}
 
     return step
 
@@ -81,11 +87,12 @@ class Stack:
         params = _rows_of([dict(model.named_parameters()) for model in models])
         params = {name: p.requires_grad_() for name, p in params.items()}
         buffers = _rows_of([dict(model.named_buffers()) for model in models])
-        lr = first.optimizer.param_groups[0]["lr"]  # not an hparam, so the same for all
-        self.optimizer = Fused(first.config.optimizer, list(params.values()), lr)
+        rates = [group["lr"] for group in first.optimizer.param_groups]  # no hparams, so the same for all
+        self.optimizer = Fused(first.config.optimizer, *grouped(params, models[0].groups(), rates))
         self.optimizer.share([member.optimizer for member in members])
         for member in members:
-            member.optimizer.param_groups[0]["lr"] = lr  # on a GPU one tensor, of which the first member's schedule is
+            for group, lr in zip(member.optimizer.param_groups, rates, strict=True):
+                group["lr"] = lr  # on a GPU one tensor, of which the first member's schedule is
         self.latch = Latch(first.device, members=len(members))
         self.meters = Meters()
         clip_norm = first.config.trainer.clip_norm
@@ -200,10 +207,12 @@ class StackSchedule:
 
     def __init__(self, optimizer: Fused, members: Sequence[Training], buffers: Mapping[str, Tensor]):
         """buffers: the stack's, (K,) each."""
-        self._groups = [one.param_groups[0] for one in (optimizer, *(member.optimizer for member in members))]
+        self._groups = [one.param_groups for one in (members[0].optimizer, optimizer, *(m.optimizer for m in members))]
         self._schedulers = [member.scheduler for member in members]
         self._rows = [buffers[name] for name in self._schedulers[0].hparams(0)]
-        own = self._schedulers[0].places  # the learning rate, of which all have one, and the first member's hparams
+        own = self._schedulers[
+            0
+        ].places  # the learning rates, of which all have the same, and the first member's hparams
         self._rates = len(own) - len(self._rows)
         self.places = [*own[: self._rates], *self._rows]
 
@@ -214,8 +223,9 @@ class StackSchedule:
 
     def apply(self, step: int) -> None:
         self._schedulers[0].apply_lr(step)
-        for group in self._groups:
-            group["lr"] = self._groups[1]["lr"]  # a number on the CPU
+        for first, *others in zip(*self._groups, strict=True):
+            for group in others:
+                group["lr"] = first["lr"]  # a number on the CPU
         for row, values in zip(self._rows, self.values(step)[self._rates :], strict=True):
             row.copy_(torch.tensor(values, dtype=row.dtype), non_blocking=True)
 

@@ -93,7 +93,8 @@ def _copied(node: Any) -> Any:
 
 def restore(training: Training, state: dict[str, Any]) -> None:
     """Go on from a checkpoint's state, as if the run had never stopped. Raises a UserError if it does not fit."""
-    fresh = [{k: v for k, v in group.items() if k != "params"} for group in training.optimizer.param_groups]
+    settings = [{k: v for k, v in group.items() if k != "params"} for group in training.optimizer.param_groups]
+    rates = [float(group["lr"]) for group in settings]  # the groups' may be tensors, which loading overwrites
     try:
         training.model.load_state_dict(state["model"])
         training.optimizer.load_state_dict(state["optimizer"])
@@ -109,8 +110,11 @@ def restore(training: Training, state: dict[str, Any]) -> None:
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{training.run.folder}/checkpoints/last.pt: does not fit this run ({reason})") from error
-    for group, values in zip(training.optimizer.param_groups, fresh, strict=True):
-        group.update(values)  # the configuration is their only source; it may have been changed on resuming
+    # The configuration is the only source of the optimizer's settings; it may have been changed on resuming.
+    for group, values, lr in zip(training.optimizer.param_groups, settings, rates, strict=True):
+        group.update(values)
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(lr)
     if (here := machine(training.device)) != state["machine"]:
         log.warning("warning: resumed on %s, was %s: results agree, but not to the bit", here, state["machine"])
     if state.get("compiled", training.compiled) != training.compiled:

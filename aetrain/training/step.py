@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from aetrain.device import Precision
+from aetrain.models import Autoencoder
 
 Step = Callable[..., dict[str, Tensor]]
 
@@ -76,29 +78,50 @@ class Latch:
                 setattr(member, name, getattr(self, name)[k])
 
 
-def moving(model: nn.Module) -> dict[str, Tensor]:
+def moving(model: Autoencoder) -> dict[str, Tensor]:
     """The buffers that a forward pass in training changes: moving averages, counters, a codebook. Those that are part
     of a checkpoint: hparams are not, which the configuration holds."""
     stored = model.state_dict().keys()
     return {name: buffer for name, buffer in model.named_buffers() if name in stored}
 
 
-def make_step(model: nn.Module, optimizer: torch.optim.Optimizer, precision: Precision, clip_norm: float | None = None,
+def objective(model: Autoencoder, out: dict[str, Tensor]) -> Tensor:
+    """What a step minimises: the loss and what the model's adversary minimises. out: what the model returned, (…, B)
+    each -> (…, B)."""
+    return sum((out[name] for name in model.adversary()), out["loss"])
+
+
+def trained_groups(optimizer: Any) -> list[list[Tensor]]:
+    """The parameters with gradients, in the optimizer's groups. Each is clipped by its own norm: of two players,
+    neither then shortens the other's steps."""
+    groups = [[p for p in group["params"] if p.requires_grad] for group in optimizer.param_groups]
+    return [params for params in groups if params]
+
+
+def make_step(model: Autoencoder, optimizer: Any, precision: Precision, clip_norm: float | None = None,
               latch: Latch | None = None) -> Step:  # fmt: skip
-    """step(x, y=None) -> detached batch means of the loss, of every term, and the gradient's norm before clipping.
+    """step(x, y=None) -> detached batch means of the loss, of every term, and the norm of the gradient before clipping,
+    of the optimizer's first group.
 
     x: (B, C, H, W) in [0, 1], y: labels (B,). The means are 0-D tensors on the device.
     """
-    params = [p for p in model.parameters() if p.requires_grad]
-    buffers = list(moving(model).values())
+    groups, buffers = trained_groups(optimizer), list(moving(model).values())
     scaler = precision.scaler
+
+    def clipped(params: list[Tensor]) -> Tensor:
+        gradients = [p.grad for p in params if p.grad is not None]
+        # torch.nn.utils.get_total_norm, without its grouping by device and dtype.
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        if clip_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(params, clip_norm, norm)
+        return norm
 
     def step(x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         held = [buffer.clone() for buffer in buffers]
         with precision.autocast():
             out = model(x, y)  # each (B,)
         optimizer.zero_grad(set_to_none=True)
-        loss = out["loss"].mean()
+        loss = objective(model, out).mean()
         means = torch.stack([term.detach() for term in out.values()]).mean(1)  # (T,)
         if scaler:
             # A gradient that overflows in fp16 is the scaler's business: it skips the step and lowers its scale. It
@@ -110,11 +133,7 @@ def make_step(model: nn.Module, optimizer: torch.optim.Optimizer, precision: Pre
             scaler.unscale_(optimizer)
         else:
             loss.backward()
-        gradients = [p.grad for p in params if p.grad is not None]
-        # torch.nn.utils.get_total_norm, without its grouping by device and dtype.
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        if clip_norm is not None:
-            torch.nn.utils.clip_grads_with_norm_(params, clip_norm, norm)
+        norms = [clipped(params) for params in groups]
         if scaler:
             scaler.step(optimizer)
             scale = [value.clone() for value in (scaler._scale, scaler._growth_tracker)]
@@ -124,11 +143,11 @@ def make_step(model: nn.Module, optimizer: torch.optim.Optimizer, precision: Pre
                     value.copy_(torch.where(latch.suppress > 0, before, value))
         else:
             if latch is not None:
-                latch.check(torch.cat([means, norm[None]]))
+                latch.check(torch.cat([means, torch.stack(norms)]))
                 optimizer.found_inf = latch.suppress
             optimizer.step()
         if latch is not None:
             latch.hold(buffers, held)
-        return {**dict(zip(out, means.unbind(), strict=True)), "grad_norm": norm}
+        return {**dict(zip(out, means.unbind(), strict=True)), "grad_norm": norms[0]}
 
     return step

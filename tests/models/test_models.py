@@ -10,6 +10,7 @@ from aetrain.config.schema.net import ACTIVATIONS
 from aetrain.config.tables import MODELS
 from aetrain.models.contractive import jacobian_squared_norm
 from aetrain.noise import Noise
+from aetrain.training.step import objective
 from tests.conftest import build, compose
 
 ALL = sorted(MODELS)
@@ -52,6 +53,7 @@ HPARAM_CASES = [
     ("beta_tcvae", "alpha", []),
     ("beta_tcvae", "beta", []),
     ("beta_tcvae", "gamma", []),
+    ("factor_vae", "gamma", []),
     ("dip_vae", "lambda_od", []),
     ("dip_vae", "lambda_d", []),
     ("wae", "mmd_weight", []),
@@ -470,6 +472,7 @@ def test_a_name_that_is_not_listed_is_not_imported():
         ("vq_vae", ["net=conv", "net.channels=[4]"]),
         ("vq_vae", ["net=residual", "net.channels=[4]", "model.codebook=loss"]),
         ("dip_vae", []),
+        ("factor_vae", ["model.discriminator=[20]"]),
         ("wae", []),
         ("wae", ["model.encoder=gaussian"]),
         ("vae", ["net=residual", "net.channels=[4]"]),
@@ -485,7 +488,7 @@ def test_members_of_a_stack_are_as_if_alone(float64, model, overrides, images, l
         net = copy.deepcopy(net)
         torch.manual_seed(4)
         out = net(x, y)
-        out["loss"].mean().backward()
+        objective(net, out).mean().backward()
         alone.append([*out.values(), *(p.grad for p in net.parameters()), *net.buffers()])
     params, buffers = torch.func.stack_module_state(nets)
     base = copy.deepcopy(nets[0])
@@ -495,7 +498,7 @@ def test_members_of_a_stack_are_as_if_alone(float64, model, overrides, images, l
 
     torch.manual_seed(4)
     out = torch.func.vmap(member, randomness="same")(params, buffers)
-    out["loss"].mean(1).sum().backward()
+    objective(base, out).mean(1).sum().backward()
     for i, expected in enumerate(alone):
         stacked = [*(v[i] for v in out.values()), *(params[n].grad[i] for n, _ in nets[i].named_parameters()),
                    *(buffers[n][i] for n, _ in nets[i].named_buffers())]  # fmt: skip

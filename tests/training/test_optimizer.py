@@ -7,7 +7,7 @@ import torch
 
 from aetrain.training import optimizer as module
 from aetrain.training.optimizer import Fused, build_optimizer
-from tests.conftest import compose
+from tests.conftest import build, compose
 
 KINDS = {
     "adam": ["optimizer.weight_decay=0.01"],
@@ -29,7 +29,7 @@ def pair(kind: str, device: str = "cpu"):
     else:
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
         theirs = kind(twin.parameters(), betas=tuple(config.betas), eps=config.eps, **common)
-    return net, Fused(config, list(net.parameters()), config.lr), twin, theirs
+    return net, Fused(config, {"params": list(net.parameters()), "lr": config.lr}), twin, theirs
 
 
 def train(net, optimizer, steps, suppressed=()):
@@ -89,7 +89,7 @@ def test_a_suppressed_first_step_leaves_the_momentum_at_zero():
     once = copy.deepcopy(net)
     train(net, ours, [1])
     config = compose("optimizer=sgd", *KINDS["sgd"]).optimizer
-    train(once, Fused(config, list(once.parameters()), config.lr), [1])
+    train(once, Fused(config, {"params": list(once.parameters()), "lr": config.lr}), [1])
     assert_equal(net, once)
 
 
@@ -102,8 +102,7 @@ def test_the_state_of_another_network_is_refused():
 
 
 def test_unknown_kernels_fall_back_to_torch_optim_with_a_line(monkeypatch, caplog):
-    net, _, _, _ = pair("adam")
-    config = compose().optimizer
+    net, config = build("model=ae", "net.hidden=[9]"), compose().optimizer
     assert isinstance(build_optimizer(config, net), Fused)
     monkeypatch.setitem(module._KERNELS, "adam", ("_fused_adam_", "self, grads"))
     with caplog.at_level("INFO"):

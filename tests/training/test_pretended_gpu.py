@@ -22,7 +22,7 @@ from aetrain.run import Run
 from aetrain.training.batches import Batches
 from aetrain.training.loop import Training
 from aetrain.training.meters import Meters
-from aetrain.training.optimizer import Fused, build_optimizer
+from aetrain.training.optimizer import Fused, build_optimizer, grouped
 from aetrain.training.schedules import Scheduler
 from aetrain.training.signals import Requests
 from aetrain.training.stacking import Stack, make_stacked_step
@@ -105,7 +105,7 @@ def test_a_stacks_step_stays_on_the_device(model):
     k, meters = 3, Meters()
     params = {n: p.detach().expand(k, *p.shape).clone().requires_grad_() for n, p in first.named_parameters()}
     buffers = {n: b.expand(k, *b.shape).clone() for n, b in first.named_buffers()}
-    optimizer = Fused(config.optimizer, list(params.values()), 1e-3)
+    optimizer = Fused(config.optimizer, *grouped(params, first.groups(), [1e-3] * (1 + len(first.groups()))))
     step = make_stacked_step(first, params, buffers, optimizer, FP32, 1.0, Latch(GPU, members=k))
     with pretended(stacked=True):
         for number in range(2):

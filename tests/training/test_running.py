@@ -78,6 +78,7 @@ COMPILED = [
     ["model=vq_vae", "net.channels=[4]"],
     ["model=vq_vae", "net=mlp", "model.codebook=loss", "model.codebook_size=16"],
     ["model=dip_vae"],
+    ["model=factor_vae", "optimizer.schedule.kind=cosine", "trainer.clip_norm=1"],
     ["model=wae", "model.encoder=gaussian"],
 ]
 

@@ -104,6 +104,8 @@ FAMILIES = {
     "capacity": ("capacity", [2.0, 8.0], ["model=beta_vae", "net.hidden=[16]", "model.capacity=1", "optimizer=sgd",
                                           "optimizer.lr=1e-5"]),
     "beta_tcvae": ("beta", [1.0, 8.0], ["model=beta_tcvae", "net.hidden=[16]"]),
+    "factor_vae": ("gamma", [1.0, 40.0], ["model=factor_vae", "net.hidden=[16]", "model.discriminator=[16]",
+                                          "trainer.clip_norm=20", "optimizer.schedule.kind=cosine"]),
     "mixture": ("beta", [0.5, 1.0], ["model=beta_vae", *MLP, "prior=mixture", "prior.components=7"]),
     "vamp": ("sigma", [0.5, 1.0], ["model=cvae", *GAUSSIAN, "prior=vamp", "prior.components=7"]),
     "dip_vae": ("lambda_od", [0.0, 50.0], ["model=dip_vae", "net.hidden=[16]"]),

@@ -19,7 +19,7 @@ from aetrain.console import MembersBar, OnlyAbout, about
 from aetrain.data.load import load
 from aetrain.errors import AetrainError, Interrupted
 from aetrain.folder import LAST
-from aetrain.jobs import Job, prepared, reported
+from aetrain.jobs import Job, prepared
 from aetrain.logs import log_file
 from aetrain.sweeps import report
 from aetrain.sweeps.launch.groups import bytes_per_member, free_memory, open_files, portions, structure, why_alone
@@ -49,7 +49,9 @@ def run_stacked(members: Sequence[Launched], run_one: Callable[[Launched, Member
     """Fill in what every member returns: stacks first, then one after another what cannot be stacked."""
     stacks, alone = planned(members, memory_gb)
     with MembersBar(len(members)) as bar:
-        for stack in stacks:
+        for n, stack in enumerate(stacks):
+            if n:
+                report.refresh(stack[0].sweep)
             labels = [member.label for member in stack]
             log.info("a stack of %d: %s", len(stack), ", ".join(labels))
             with bar.part(labels):
@@ -147,7 +149,7 @@ class Stacked:
         memory does not hold them all: then those without one may still be trained as two stacks."""
         first = next(iter(self._launched.values())).member.config
         try:
-            with self._logs(), reported(self._sweep), explained(first, self._sweep):
+            with self._logs(), explained(first, self._sweep):
                 try:
                     self._train_stack(first)
                 except torch.OutOfMemoryError:
