@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -110,7 +111,7 @@ class VQVAE(Autoencoder):
             "code_shares": shares,
         }
 
-    def findings(self, diagnostics: dict[str, Tensor]) -> list[str]:
+    def findings(self, terms: Mapping[str, float], diagnostics: Mapping[str, Tensor]) -> list[str]:
         used, size = float(diagnostics["perplexity"]), self.config.codebook_size
         if used >= FEW_USED * size:
             return []

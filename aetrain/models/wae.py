@@ -74,7 +74,10 @@ class WAE(Autoencoder):
         return {"mu": mu, "logvar": logvar}
 
     def after_collapse(self) -> str:
-        return "warm the penalty up, as in model.schedule.mmd_weight.kind=linear"
+        return (
+            f"try a smaller model.mmd_weight than {self.config.mmd_weight:g}, or warm it up with "
+            "model.schedule.mmd_weight.kind=linear"
+        )
 
     def diagnostics(self, latents: dict[str, Tensor]) -> dict[str, Tensor]:
         mu = latents["mu"]  # (N, D)

@@ -29,6 +29,13 @@ def test_results_do_not_depend_on_the_batch_size(model, raw):
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))
+def test_findings_are_sentences_about_an_evaluation(model, raw):
+    net = build(f"model={model}")
+    found = evaluate(net, unlabelled(raw), 1000, 0, FP32)
+    assert all(isinstance(line, str) and line for line in net.findings(found.terms, found.diagnostics))
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
 def test_evaluating_twice_is_equal_and_leaves_no_trace(model, raw):
     net = build(f"model={model}")
     rng, weights = torch.get_rng_state(), {k: v.clone() for k, v in net.state_dict().items()}
