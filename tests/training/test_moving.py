@@ -5,7 +5,7 @@ import torch
 
 from aetrain.device import Precision
 from aetrain.training.compiled import make_compiled_step
-from aetrain.training.optimizer import Fused, build_optimizer
+from aetrain.training.optimizer import Fused, build_optimizer, grouped
 from aetrain.training.stacking import make_stacked_step
 from aetrain.training.step import Latch, make_step, moving
 from tests.conftest import build, compose, longer
@@ -56,7 +56,8 @@ def test_nor_does_it_in_a_stack_and_the_other_members_go_on(words, images):
     with torch.no_grad():
         next(nets[0].encoder.parameters()).fill_(torch.inf)
     params, buffers = torch.func.stack_module_state(nets)
-    optimizer, latch = Fused(compose().optimizer, list(params.values()), 1e-3), Latch(CPU, members=2)
+    optimizer = Fused(compose().optimizer, *grouped(params, nets[0].groups(), [1e-3]))
+    latch = Latch(CPU, members=2)
     step = make_stacked_step(nets[0], params, buffers, optimizer, FP32, None, latch)
     alone = make_step(nets[1], build_optimizer(compose().optimizer, nets[1]), FP32, None, Latch(CPU))
     names = list(moving(nets[0]))
