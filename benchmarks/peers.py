@@ -1,8 +1,10 @@
-"""The default vae in JAX, as someone would write it who wants it fast: a whole run of steps in one compiled loop, data,
-weights and optimizer never leaving the device. Needs `pip install 'aetrain[peers]'`."""
+"""Models in JAX, as someone would write them who wants them fast: a whole run of steps in one compiled loop, data,
+weights and optimizer never leaving the device. Those of aetrain with their defaults. Needs
+`pip install 'aetrain[peers]'`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -12,10 +14,18 @@ from jax import lax, random
 
 from aetrain.data.split import Split
 
-SIZES = {"hidden": (784, 400), "code": (400, 40), "hidden_out": (20, 400), "image": (400, 784)}
 LR, BETA1, BETA2, EPS = 1e-3, 0.9, 0.999, 1e-8
+MASKED = 235  # of 784 pixels, for dae: three in ten
+RHO, SPARSITY, CONTRACTION = 0.05, 4.0, 0.1
 
 Layers = dict[str, tuple[jax.Array, jax.Array]]
+
+
+class Program(NamedTuple):
+    """sizes: of each layer, (inputs, outputs). loss: the mean over images, (B, 784), in nats."""
+
+    sizes: Mapping[str, tuple[int, int]]
+    loss: Callable[[Layers, jax.Array, jax.Array], jax.Array]
 
 
 class State(NamedTuple):
@@ -26,34 +36,70 @@ class State(NamedTuple):
     loss: jax.Array  # summed over the steps so far
 
 
-def initial(key: jax.Array) -> Layers:
+def initial(sizes: Mapping[str, tuple[int, int]], key: jax.Array) -> Layers:
     """torch's default: uniform within ±1/√fan_in."""
-    keys = iter(random.split(key, 2 * len(SIZES)))
+    keys = iter(random.split(key, 2 * len(sizes)))
     return {
         name: tuple(
-            random.uniform(next(keys), shape, minval=-(sizes[0] ** -0.5), maxval=sizes[0] ** -0.5)
-            for shape in (sizes, sizes[1:])
+            random.uniform(next(keys), shape, minval=-(layer[0] ** -0.5), maxval=layer[0] ** -0.5)
+            for shape in (layer, layer[1:])
         )
-        for name, sizes in SIZES.items()
+        for name, layer in sizes.items()
     }
 
 
-def loss(params: Layers, x: jax.Array, key: jax.Array) -> jax.Array:
-    """Mean −ELBO of images (B, 784), in nats."""
+def linear(layer: tuple[jax.Array, jax.Array], h: jax.Array) -> jax.Array:
+    weight, bias = layer
+    return h @ weight + bias
 
-    def linear(name: str, h: jax.Array) -> jax.Array:
-        weight, bias = params[name]
-        return h @ weight + bias
 
-    mu, logvar = jnp.split(linear("code", jax.nn.relu(linear("hidden", x))), 2, axis=1)
+def cross_entropy(logits: jax.Array, x: jax.Array) -> jax.Array:
+    return (jnp.logaddexp(0.0, logits) - x * logits).sum(1)
+
+
+def vae(params: Layers, x: jax.Array, key: jax.Array) -> jax.Array:
+    mu, logvar = jnp.split(linear(params["code"], jax.nn.relu(linear(params["hidden"], x))), 2, axis=1)
     z = mu + jnp.exp(0.5 * logvar) * random.normal(key, mu.shape)
-    logits = linear("image", jax.nn.relu(linear("hidden_out", z)))
-    recon = (jnp.logaddexp(0.0, logits) - x * logits).sum(1)
+    logits = linear(params["image"], jax.nn.relu(linear(params["hidden_out"], z)))
     kl = 0.5 * (jnp.exp(logvar) + mu**2 - 1 - logvar).sum(1)
-    return (recon + kl).mean()
+    return (cross_entropy(logits, x) + kl).mean()
 
 
-def stepped(state: State, x: jax.Array, key: jax.Array) -> State:
+def dae(params: Layers, x: jax.Array, key: jax.Array) -> jax.Array:
+    """One order of the pixels for a batch, shifted for each image, decides which are masked."""
+    one, other = random.split(key)
+    order = random.permutation(one, x.shape[1])
+    ranks = (order + random.randint(other, (len(x), 1), 0, x.shape[1])) % x.shape[1]
+    code = linear(params["code"], jax.nn.relu(linear(params["hidden"], jnp.where(ranks < MASKED, 0.0, x))))
+    x_hat = jax.nn.sigmoid(linear(params["image"], jax.nn.relu(linear(params["hidden_out"], code))))
+    return ((x_hat - x) ** 2).sum(1).mean()
+
+
+def sparse(params: Layers, x: jax.Array, key: jax.Array) -> jax.Array:
+    code = jax.nn.sigmoid(linear(params["code"], x))
+    rho_hat = code.mean(0)
+    sparsity = (RHO * jnp.log(RHO / rho_hat) + (1 - RHO) * jnp.log((1 - RHO) / (1 - rho_hat))).sum()
+    return ((linear(params["image"], code) - x) ** 2).sum(1).mean() + SPARSITY * sparsity
+
+
+def contractive(params: Layers, x: jax.Array, key: jax.Array) -> jax.Array:
+    """Tied weights; the Jacobian's norm in closed form (Rifai et al. 2011)."""
+    code = jax.nn.sigmoid(linear(params["code"], x))
+    weight = params["code"][0]
+    logits = code @ weight.T + params["image"][1]
+    contraction = (code * (1 - code)) ** 2 @ (weight**2).sum(0)
+    return (cross_entropy(logits, x) + CONTRACTION * contraction).mean()
+
+
+PROGRAMS = {
+    "vae": Program({"hidden": (784, 400), "code": (400, 40), "hidden_out": (20, 400), "image": (400, 784)}, vae),
+    "dae": Program({"hidden": (784, 400), "code": (400, 32), "hidden_out": (32, 400), "image": (400, 784)}, dae),
+    "sparse": Program({"code": (784, 1024), "image": (1024, 784)}, sparse),
+    "contractive": Program({"code": (784, 400), "image": (1, 784)}, contractive),  # of image the bias alone
+}
+
+
+def stepped(loss: Callable[..., jax.Array], state: State, x: jax.Array, key: jax.Array) -> State:
     """After one step of Adam (Kingma & Ba 2015, algorithm 1)."""
     value, gradient = jax.value_and_grad(loss)(state.params, x, key)
     step = state.step + 1
@@ -64,14 +110,15 @@ def stepped(state: State, x: jax.Array, key: jax.Array) -> State:
     return State(params, mean, square, step, state.loss + value)
 
 
-class JaxVAE:
-    """`run(n)`: n steps at this batch size, in batches of an order drawn once for every epoch."""
+class Jax:
+    """`run(n)`: n steps of one of PROGRAMS at this batch size, in batches of an order drawn once for every epoch."""
 
-    def __init__(self, split: Split, batch_size: int, seed: int = 0):
+    def __init__(self, name: str, split: Split, batch_size: int, seed: int = 0):
+        self.program = PROGRAMS[name]
         self.images = jnp.asarray(split.images.flatten(1).numpy())  # uint8 (N, 784)
         self.batch_size, self.per_epoch = batch_size, len(split) // batch_size
         self.rng, self.done, self.key = np.random.default_rng(seed), 0, random.key(seed)
-        params = initial(self.key)
+        params = initial(self.program.sizes, self.key)
         mean, square = (jax.tree.map(jnp.zeros_like, params) for _ in range(2))
         self.state = State(params, mean, square, jnp.zeros(()), jnp.zeros(()))
         self._loop = jax.jit(self._steps, donate_argnums=0)
@@ -80,7 +127,7 @@ class JaxVAE:
         def body(i: jax.Array, state: State) -> State:
             index = lax.dynamic_slice_in_dim(order, (first + i) * self.batch_size, self.batch_size)
             x = self.images[index].astype(jnp.float32) / 255
-            return stepped(state, x, random.fold_in(key, first + i))
+            return stepped(self.program.loss, state, x, random.fold_in(key, first + i))
 
         return lax.fori_loop(0, count, body, state)
 

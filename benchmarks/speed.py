@@ -170,10 +170,11 @@ def contenders(overrides: list[str], compiled: bool) -> list[Contender]:
     if compiled:
         found["compiled fp32"] = ours("trainer.compile=true")
         found["compiled bf16"] = ours("trainer.compile=true", "device.precision=bf16")
-    if is_default and where.type == "cpu" and find_spec("jax"):
-        from benchmarks.peers import JaxVAE
+    if where.type == "cpu" and find_spec("jax"):
+        from benchmarks.peers import PROGRAMS, Jax
 
-        found["jax fp32"] = JaxVAE(splits.train, config.trainer.batch_size)
+        if config.model.name in PROGRAMS and config.net.is_dense:
+            found["jax fp32"] = Jax(config.model.name, splits.train, config.trainer.batch_size)
     if where.type == "cuda":
         found["graph fp32"] = ours("trainer.cuda_graph=true")
     return [Contender(name, one.run) for name, one in found.items()]
@@ -236,9 +237,9 @@ def losses_per_epoch(epochs: int) -> list[dict]:
     ours, found = Ours(config, splits, where), []
     jax = None
     if find_spec("jax"):
-        from benchmarks.peers import JaxVAE
+        from benchmarks.peers import Jax
 
-        jax = JaxVAE(splits.train, config.trainer.batch_size)
+        jax = Jax("vae", splits.train, config.trainer.batch_size)
     steps = ours.batches.per_epoch
     for epoch in range(1, epochs + 1):
         textbook.total = 0.0

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import torch
 
-from tests.conftest import PYTHON
+from tests.conftest import PYTHON, build
 
 
 @pytest.mark.longer
@@ -71,3 +71,32 @@ def test_the_frechet_distance_of_gaussians_is_the_closed_form():
     # Of covariances with the same axes: the distance of the means and of the standard deviations.
     assert frechet((mean, a), (0 * mean, b)) == pytest.approx(5 + (2 - 1) ** 2 + 0 + 1)
     assert frechet((mean, a), (mean, a)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["vae", "dae", "sparse", "contractive"])
+def test_the_programs_of_a_peer_have_the_same_objective(name):
+    """On the same weights and images, without noise where there is some."""
+    jax = pytest.importorskip("jax")
+    from benchmarks import peers
+
+    quiet = {"vae": ["model.z_in_evaluation=mean"], "dae": ["model.corruption_level=0"]}.get(name, [])
+    net = build(f"model={name}", *quiet).eval()
+    x = torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    layers = iter(peers.PROGRAMS[name].sizes)
+    params = {}
+    with torch.no_grad():
+        for part in (net.encoder, net.decoder):
+            tied = part is net.decoder and name == "contractive"
+            for layer in [None] if tied else part.layers:
+                weight, bias = (None, part.biases[0]) if tied else (layer.weight, layer.bias)
+                weight = torch.zeros(1, 784) if tied else weight.T
+                params[next(layers)] = (jax.numpy.asarray(weight.numpy()), jax.numpy.asarray(bias.numpy()))
+        expected = float(net(x)["loss"].mean())
+    quietly = pytest.MonkeyPatch()
+    quietly.setattr(peers, "MASKED", 0)
+    quietly.setattr(peers.random, "normal", lambda key, shape: 0.0)
+    try:
+        found = float(peers.PROGRAMS[name].loss(params, jax.numpy.asarray(x.flatten(1).numpy()), jax.random.key(0)))
+    finally:
+        quietly.undo()
+    assert found == pytest.approx(expected, rel=1e-5)

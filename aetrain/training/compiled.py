@@ -60,9 +60,8 @@ def make_compiled_step(model: nn.Module, optimizer: Fused, precision: Precision,
 
     def prepared(x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         if latch.bad_values is None:
-            latch.prepare(
-                len(_terms(model, x, y)) + len(groups)
-            )  # what is made while tracing is compiled again without
+            # What is made while tracing is compiled again without.
+            latch.prepare(len(_terms(model, x, y)) + len(groups))
         return run(x, y)
 
     return prepared

@@ -188,9 +188,8 @@ class Stack:
         self._schedule.apply(first.total_steps)
         portion = min(trainer.eval_batch_size, PORTION * trainer.batch_size)
         with first.requests.at_once():
-            found = evaluate_together(
-                models, *self._rows, images, portion, first.evaluation_seed(split), first.precision
-            )  # fmt: skip
+            seed = first.evaluation_seed(split)
+            found = evaluate_together(models, *self._rows, images, portion, seed, first.precision)
         for member, evaluation in zip(self.members, found, strict=True):
             member.tell(split, evaluation)
 
@@ -210,9 +209,7 @@ class StackSchedule:
         self._groups = [one.param_groups for one in (members[0].optimizer, optimizer, *(m.optimizer for m in members))]
         self._schedulers = [member.scheduler for member in members]
         self._rows = [buffers[name] for name in self._schedulers[0].hparams(0)]
-        own = self._schedulers[
-            0
-        ].places  # the learning rates, of which all have the same, and the first member's hparams
+        own = self._schedulers[0].places  # the learning rates, which all share, and the first member's hparams
         self._rates = len(own) - len(self._rows)
         self.places = [*own[: self._rates], *self._rows]
 
