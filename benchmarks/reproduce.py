@@ -17,6 +17,7 @@ import math
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Row:
     seeds: int = 1
     overrides: tuple[str, ...] = ()
     cpu: bool = True
+    evaluate: tuple[str, ...] | None = None  # keys of `aetrain evaluate`, whose metrics these are; None: the run's own
 
 
 INFINITY = float("inf")
@@ -138,6 +140,16 @@ ROWS: dict[str, Row] = {
     "capacity": Row(
         (Check("test/kl", "mean KL at the end, C = 10, γ = 100, on the test split", "10", "± 0.5", 9.5, 10.5),), seeds=3
     ),
+    "conditional": Row(
+        tuple(
+            Check(f"test/{metric}", quantity, "–", "≥ 95 %", 95, INFINITY, "%", scale=100)
+            for metric, quantity in (
+                ("sample_accuracy", "samples that 5 nearest neighbours take for the class drawn"),
+                ("accuracy_by_likelihood", "test images whose own class is the likeliest"),
+            )
+        ),
+        evaluate=("nll_samples=0", "codes=false"),
+    ),
     "deep_ae": Row((Check("test/recon", "squared error per test image", "3.00", "≤ 3.1", 0, 3.1, ""),), cpu=False),
     "iwae_k1": Row(nll(86.76, "+1.0 / −0.5", 86.26, 87.76), "iwae", overrides=("model.k=1",), cpu=False),
     "iwae_k5": Row(nll(85.54, "+1.0 / −0.5", 85.04, 86.54), "iwae", overrides=("model.k=5",), cpu=False),
@@ -171,7 +183,20 @@ def run(name: str, seed: int, further: list[str]) -> tuple[dict, dict]:
         FOLDER.mkdir(parents=True, exist_ok=True)
         origin.write_text(json.dumps(results.environment(" ".join(["aetrain", *words]))))
         subprocess.run([sys.executable, "-m", "aetrain", *words, f"seed={seed}", f"hydra.run.dir={folder}"], check=True)
-    return json.loads(result.read_text()), json.loads(origin.read_text())
+    found = json.loads(result.read_text())
+    if row.evaluate is not None:
+        found["metrics"] |= evaluated(folder, row.evaluate, further)
+    return found, json.loads(origin.read_text())
+
+
+def evaluated(folder: Path, keys: Sequence[str], further: list[str]) -> dict[str, float]:
+    """Metrics of `aetrain evaluate`, made if they are not there."""
+    result = folder / "evaluate_1" / "evaluate.json"
+    if not result.exists():
+        device = [word for word in further if word.startswith("device")]
+        words = ["evaluate", f"run={folder}", *keys, *device]
+        subprocess.run([sys.executable, "-m", "aetrain", *words], check=True)
+    return json.loads(result.read_text())["metrics"]
 
 
 def rows(name: str, found: list[dict]) -> list[dict[str, Any]]:

@@ -36,6 +36,11 @@ ADDED: dict[str, dict[str, Any]] = {
     "data": {"classes": None, "flip": False, "shift": 0, "resident": "auto"},
 }
 
+ADDED_TO_MODELS: dict[str, dict[str, Any]] = {
+    "beta_vae": {"recon_weight": 1.0},
+    "sparse": {"k_aux": None, "dead_after": 10_000, "aux_weight": 0.03125},
+}
+
 OF_THE_WHOLE: dict[str, Any] = {"name": None, "tags": [], "init": None}
 
 
@@ -90,9 +95,13 @@ def modern(tree: Any) -> dict[str, Any]:
         name = tree["model"].get("name")
         takes_prior = isinstance(name, str) and getattr(MODELS.get(name), "takes_prior", False)
         tree["prior"] = {"name": "normal"} if takes_prior else None
-    if tree["model"].get("name") == "beta_vae" and isinstance(tree["model"].get("schedule"), dict):
-        schedules = {"recon_weight": dataclasses.asdict(Schedule())} | tree["model"]["schedule"]
-        tree["model"] = {"recon_weight": 1.0} | tree["model"] | {"schedule": schedules}
+    name = tree["model"].get("name")
+    if isinstance(name, str) and name in ADDED_TO_MODELS and isinstance(tree["model"].get("schedule"), dict):
+        added = ADDED_TO_MODELS[name]
+        hparams = [f.name for f in dataclasses.fields(MODELS[name]) if f.name in added and f.metadata.get("hparam")]
+        schedules = {key: dataclasses.asdict(Schedule()) for key in hparams}
+        schedules |= tree["model"]["schedule"]
+        tree["model"] = added | tree["model"] | {"schedule": schedules}
     return tree
 
 

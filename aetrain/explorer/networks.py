@@ -11,12 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aetrain import losses
+from aetrain.config.schema.task.explore import NETS
 from aetrain.errors import RunFailed, UserError
 from aetrain.models import Autoencoder
 from aetrain.models.sparse import top_k
 from aetrain.nets.activations import ACTIVATIONS
 from aetrain.nets.conv import ConvDecoder, ConvEncoder
 from aetrain.nets.mlp import MLPDecoder, MLPEncoder, TiedDecoder
+from aetrain.nets.residual import ResidualDecoder, ResidualEncoder, doubled
 
 PIXEL, CODE = 2e-3, 1e-2  # the largest differences from the model that the page may show
 SHARE = 0.5  # of them that rounding may take on the images on which it is tried: others are decoded, too
@@ -24,9 +26,10 @@ SHARE = 0.5  # of them that rounding may take on the images on which it is tried
 
 @dataclass(frozen=True)
 class Step:
-    """kind: linear, conv or deconv (4x4, stride 2, padding 1), pad or crop (at the right and below), top_k, add_label
-    (to an image, what was learned of a class), join_label (to a code, n numbers that are a class), or an activation's
-    name. sizes: numbers that the kind needs, by name; `from` and `to` are (C, H, W)."""
+    """kind: linear, conv or deconv (4x4, stride 2, padding 1), conv3 (3x3, padding 1), group_norm, double (every pixel
+    as four), pad or crop (at the right and below), fork and join (what is held at a fork is added at the join), top_k,
+    add_label (to an image, what was learned of a class), join_label (to a code, n numbers that are a class), or an
+    activation's name. sizes: numbers that the kind needs, by name; `from` and `to` are (C, H, W)."""
 
     kind: str
     weight: Tensor | None = None
@@ -86,7 +89,11 @@ def _steps(model: Autoencoder, network: nn.Module) -> list[Step]:
             return _conv_encoder(model, network)
         case ConvDecoder():
             return _conv_decoder(model, network)
-    raise UserError(f"aetrain explore: knows the networks linear, mlp and conv, not {type(network).__name__}")
+        case ResidualEncoder():
+            return _residual_encoder(model, network)
+        case ResidualDecoder():
+            return _residual_decoder(model, network)
+    raise UserError(f"aetrain explore: knows the networks {', '.join(NETS)}, not {type(network).__name__}")
 
 
 def _dense(layers: Sequence[tuple[Tensor, Tensor]], activation: str, transposed: bool = False) -> list[Step]:
@@ -98,14 +105,11 @@ def _dense(layers: Sequence[tuple[Tensor, Tensor]], activation: str, transposed:
 
 
 def _conv_encoder(model: Autoencoder, network: ConvEncoder) -> list[Step]:
-    channels, height, width = model.facts.image_shape
-    _, right, _, below = network.padding
-    shape = [channels, height + below, width + right]
-    steps = [Step("pad", sizes={"from": [channels, height, width], "to": shape})] if any(network.padding) else []
-    for conv in network.convs:
+    steps, shape = _padded(model, network.padding)
+    for conv, norm in zip(network.convs, network.norms, strict=True):
         steps.append(Step("conv", conv.weight, conv.bias, {"from": shape}))
-        steps += _activation(network.activation)
         shape = [len(conv.weight), shape[1] // 2, shape[2] // 2]
+        steps += [*_norm(norm, shape), *_activation(network.activation)]
     for layer in network.hidden:
         steps += [Step("linear", layer.weight, layer.bias), *_activation(network.activation)]
     return [*steps, Step("linear", network.head.weight, network.head.bias)]
@@ -116,16 +120,71 @@ def _conv_decoder(model: Autoencoder, network: ConvDecoder) -> list[Step]:
     for layer in network.hidden:
         steps += [Step("linear", layer.weight, layer.bias), *_activation(network.activation)]
     steps.append(Step("linear", network.head.weight, network.head.bias))
-    for conv in network.convs:
-        steps += _activation(network.activation)
+    for conv, norm in zip(network.convs, network.norms, strict=True):
+        steps += [*_norm(norm, shape), *_activation(network.activation)]
         steps.append(Step("deconv", conv.weight, conv.bias, {"from": shape}))
         shape = [conv.weight.shape[1], 2 * shape[1], 2 * shape[2]]
+    return steps + _cropped(model, shape)
+
+
+def _residual_encoder(model: Autoencoder, network: ResidualEncoder) -> list[Step]:
+    steps, shape = _padded(model, network.padding)
+    for down, level in zip(network.downs, network.levels, strict=True):
+        steps.append(_conv3(down, shape))
+        shape = [len(down.weight), shape[1] // 2, shape[2] // 2]
+        steps += _blocks(level, shape)
+    steps += [*_norm(network.norm, shape), *_activation(network.activation)]
+    return [*steps, Step("linear", network.head.weight, network.head.bias)]
+
+
+def _residual_decoder(model: Autoencoder, network: ResidualDecoder) -> list[Step]:
+    steps, shape = [Step("linear", network.head.weight, network.head.bias)], list(network.feature_shape)
+    for level, up in zip(network.levels, network.ups, strict=True):
+        steps += [*_blocks(level, shape), Step("double", sizes={"from": shape})]
+        shape = [shape[0], 2 * shape[1], 2 * shape[2]]
+        steps.append(_conv3(up, shape))
+        shape = [len(up.weight), *shape[1:]]
+    steps += [*_norm(network.norm, shape), *_activation(network.activation), _conv3(network.last, shape)]
+    return steps + _cropped(model, [len(network.last.weight), *shape[1:]])
+
+
+def _blocks(level: nn.Module, shape: list[int]) -> list[Step]:
+    """Of one resolution."""
+    steps: list[Step] = []
+    for block in level:
+        steps.append(Step("fork"))
+        for norm, conv in zip(block.norms, block.convs, strict=True):
+            steps += [*_norm(norm, shape), *_activation(block.activation), _conv3(conv, shape)]
+        steps.append(Step("join"))
+    return steps
+
+
+def _conv3(conv: nn.Conv2d, shape: list[int]) -> Step:
+    return Step("conv3", conv.weight, conv.bias, {"from": shape, "stride": conv.stride[0]})
+
+
+def _norm(norm: nn.Module, shape: list[int]) -> list[Step]:
+    if isinstance(norm, nn.Identity):
+        return []
+    return [Step("group_norm", norm.weight, norm.bias, {"from": shape, "groups": norm.num_groups, "eps": norm.eps})]
+
+
+def _padded(model: Autoencoder, padding: Sequence[int]) -> tuple[list[Step], list[int]]:
+    """What pads the image, if anything must, and its shape then."""
+    channels, height, width = model.facts.image_shape
+    _, right, _, below = padding
+    shape = [channels, height + below, width + right]
+    return [Step("pad", sizes={"from": [channels, height, width], "to": shape})] if any(padding) else [], shape
+
+
+def _cropped(model: Autoencoder, shape: list[int]) -> list[Step]:
     wanted = list(model.facts.image_shape)
-    return steps if shape == wanted else [*steps, Step("crop", sizes={"from": shape, "to": wanted})]
+    return [] if shape == wanted else [Step("crop", sizes={"from": shape, "to": wanted})]
 
 
 def follow(steps: Sequence[Step], x: Tensor, y: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """What the page's script computes: (B, numbers) and labels (B,) -> (B, numbers). dtype: of the stored weights."""
+    held = x
     for step in steps:
         weight, bias = (None if t is None else t.to(dtype).float() for t in (step.weight, step.bias))
         if step.kind == "linear":
@@ -134,6 +193,10 @@ def follow(steps: Sequence[Step], x: Tensor, y: Tensor, dtype: torch.dtype = tor
             x = x + F.pad(weight, (0, 0, 1, 0))[y]
         elif step.kind == "join_label":
             x = torch.cat([x, F.one_hot(y, step.sizes["n"] + 1)[:, 1:].to(x)], dim=1)
+        elif step.kind == "fork":
+            held = x
+        elif step.kind == "join":
+            x = x + held
         elif step.kind == "top_k":
             x = top_k(x, step.sizes["k"])
         elif "from" in step.sizes:
@@ -148,6 +211,12 @@ def _spatial(step: Step, x: Tensor, weight: Tensor | None, bias: Tensor | None) 
         return F.conv2d(x, weight, bias, stride=2, padding=1)
     if step.kind == "deconv":
         return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
+    if step.kind == "conv3":
+        return F.conv2d(x, weight, bias, stride=step.sizes["stride"], padding=1)
+    if step.kind == "group_norm":
+        return F.group_norm(x, step.sizes["groups"], weight, bias, step.sizes["eps"])
+    if step.kind == "double":
+        return doubled(x)
     _, height, width = step.sizes["to"]
     if step.kind == "pad":
         return F.pad(x, (0, width - x.shape[3], 0, height - x.shape[2]))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from aetrain import losses
 from aetrain.models.autoencoder import Autoencoder
+from aetrain.models.dead_units import Idle, largest_of
 
 DEAD_RANGE = 0.01  # a unit whose activation varies less than this over a split does not respond to the image
 L0_THRESHOLD = 0.01  # an activation of at most this size counts as zero
@@ -22,7 +23,10 @@ class Sparse(Autoencoder):
     that of the batch (Hinton 2010, section 11): steadier for small batches.
     penalty=l1: sparsity is Σ_j |code_j|, in units of the code. The decoder's columns have unit norm: otherwise the
     penalty would vanish by shrinking the code and growing the decoder, at no cost in reconstruction.
-    penalty=topk: the k largest activations of an image are kept, the others are 0; no sparsity term.
+    penalty=topk: the k largest activations of an image are kept, the others are 0; no sparsity term. With k_aux,
+    J has + aux_weight · aux: the squared error with which the k_aux largest activations among dead units, those that
+    none of the last `dead_after` images has activated, reconstruct what recon leaves, x − x_hat (Gao et al. 2024,
+    appendix A.2); 0 while there are none.
     l2 is the sum of all squared weights, biases left out.
     """
 
@@ -31,16 +35,23 @@ class Sparse(Autoencoder):
         super().__init__(config, net, facts)
         if config.penalty == "kl" and config.rho_hat == "ema":
             self.moving = MovingAverage(torch.full(self.code_shape, config.rho))
+        self.idle = Idle(config.latent_dim) if config.penalty == "topk" and config.k_aux else None
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        code = super().encode(x, y)
+        return self.kept(super().encode(x, y))
+
+    def kept(self, code: Tensor) -> Tensor:
+        """With penalty=topk the k largest activations, else all: (B, D) in the same form."""
         if self.config.penalty != "topk":
             return code
         return top_k(code, self.config.k if self.training else self.config.k_evaluation or self.config.k)
 
     def terms(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
-        code = self.draw_code(x, y)
+        activations = super().encode(x, y)
+        code = self.kept(activations)
         terms = self.compare(x, code, y)
+        if self.idle is not None:
+            terms["aux"] = self.auxiliary(x, activations, code)
         if self.config.penalty == "l1":
             terms["sparsity"] = code.abs().sum(1)
         elif self.config.penalty == "kl":
@@ -49,7 +60,19 @@ class Sparse(Autoencoder):
 
     def weights(self) -> dict[str, Tensor | float]:
         weights = {"recon": 1.0, "l2": self.l2_weight}
+        if self.idle is not None:
+            weights["aux"] = self.aux_weight
         return weights if self.config.penalty == "topk" else {**weights, "sparsity": self.sparsity_weight}
+
+    def auxiliary(self, x: Tensor, activations: Tensor, code: Tensor) -> Tensor:
+        """aux, in squared pixel units: (B,). activations: all of them, code: those that are kept, (B, D) each."""
+        dead = self.idle.images >= self.config.dead_after
+        if self.training:
+            self.idle.update(code)
+        left = (x - self.mean_image(self.decoder_output(code))).detach()
+        found = largest_of(activations, dead, self.config.k_aux)
+        found = self.decoder_output(found) - self.decoder_output(torch.zeros_like(found[:1]))  # without the bias
+        return torch.where(dead.any(), (left - found).square().flatten(1).sum(1), 0.0)
 
     def mean_activation(self, code: Tensor) -> Tensor:
         """rho_hat: (B, D) -> (D,)."""
@@ -91,7 +114,8 @@ class Sparse(Autoencoder):
     def _less_sparse(self) -> str:
         """What to try against too much sparsity."""
         if self.config.penalty == "topk":
-            return f"try a larger model.k than {self.config.k}, or a smaller model.latent_dim"
+            aux = "model.k_aux, " if self.config.k_aux is None else ""
+            return f"try {aux}a larger model.k than {self.config.k}, or a smaller model.latent_dim"
         more_rho = " or a larger model.rho" if self.config.penalty == "kl" else ", or a smaller model.latent_dim"
         return f"try a smaller model.sparsity_weight than {self.config.sparsity_weight:g}{more_rho}"
 

@@ -14,6 +14,7 @@ from aetrain.evaluation.nll import importance_nll
 from aetrain.evaluation.probes import probes
 from aetrain.evaluation.quality import has_ssim, psnr, ssim
 from aetrain.evaluation.response import hoyer, jacobian_norm
+from aetrain.evaluation.samples import sample_accuracy
 from aetrain.models.vae import VAE
 from aetrain.noise import mix
 from aetrain.tasks.terms import terms
@@ -21,13 +22,26 @@ from aetrain.tasks.work import Work
 
 log = logging.getLogger(__name__)
 
-MAIN = ("nelbo", "loss", "recon", "kl", "nll", "accuracy_by_likelihood", "psnr_db", "linear_probe", "knn", "mig")
+MAIN = (
+    "nelbo",
+    "loss",
+    "recon",
+    "kl",
+    "nll",
+    "accuracy_by_likelihood",
+    "sample_accuracy",
+    "psnr_db",
+    "linear_probe",
+    "knn",
+    "mig",
+)
 
 
 def run(work: Work) -> dict[str, float]:
     """Every term and diagnostic of a split, under the names that they have in TensorBoard, then the likelihood, image
     quality, and what the codes tell of labels and factors."""
-    found = terms(work) | of_all_codes(work) | nll(work) | by_likelihood(work) | quality(work)
+    found = terms(work) | of_all_codes(work) | nll(work) | by_likelihood(work) | of_samples(work)
+    found |= quality(work)
     if work.task.codes and not math.isfinite(found["loss"]):
         log.info("the loss is not finite: what the codes tell is left out")
     elif work.task.codes:
@@ -64,6 +78,16 @@ def by_likelihood(work: Work) -> dict[str, float]:
     seed = mix(work.run_seed, "likelihoods of classes", work.split_name)
     with work.counted(work.split, f"images, likelihoods of {work.model.facts.n_classes} classes") as split:
         return {"accuracy_by_likelihood": accuracy_by_likelihood(work.model, split, seed)}
+
+
+def of_samples(work: Work) -> dict[str, float]:
+    """Whether samples of a conditional model, of as many of each class as the split has, show what was drawn."""
+    train, labels = work.around.train, work.split.labels
+    labels = labels[(labels >= 0) & (labels < work.model.facts.n_classes)]
+    if not work.config.model.needs_labels or work.asked.images is not None or not len(train) or not len(labels):
+        return {}
+    with work.said("samples of each class, judged by the training images nearest to them"):
+        return {"sample_accuracy": sample_accuracy(work.model, train, labels, mix(work.run_seed, "samples"))}
 
 
 @torch.no_grad()

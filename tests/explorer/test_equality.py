@@ -12,6 +12,7 @@ NETS = {
     "linear": (),
     "mlp": ("net.hidden=[24,12]",),
     "conv": ("net.channels=[4,6]",),
+    "residual": ("net.channels=[4,8]", "net.blocks=2"),
 }
 MODELS = {
     "ae": ("net.activation=gelu",),
@@ -21,12 +22,15 @@ MODELS = {
     "sparse": ("net.activation=softplus", "model.latent_dim=40"),
     "contractive": ("net.activation=relu",),
 }
-CASES = [(model, net, MODELS[model]) for model in MODELS for net in NETS]
+CASES = [(model, net, MODELS[model]) for model in MODELS for net in NETS if net != "residual"]
 CASES += [
     ("sparse", "mlp", ("model.penalty=topk", "model.k=3", "model.latent_dim=12")),
     ("sparse", "linear", ("model.penalty=l1", "model.latent_dim=12")),
     ("iwae", "mlp", ("net.activation=sigmoid",)),
     ("beta_tcvae", "conv", ("net.hidden=[9,7]",)),
+    ("vae", "residual", ()),
+    ("cvae", "residual", ("net.activation=relu",)),
+    ("vae", "conv", ("net.norm=group",)),
     ("wae", "mlp", ()),
     ("wae", "conv", ("model.encoder=gaussian",)),
     ("cvae", "conv", ("net.activation=tanh",)),

@@ -10,10 +10,7 @@ from aetrain.device import Precision
 from aetrain.models.codebook import AveragedCodebook, Codebook
 from aetrain.models.vq_vae import entropy, occurrences
 from aetrain.noise import Noise
-from aetrain.training.compiled import make_compiled_step
-from aetrain.training.optimizer import build_optimizer
-from aetrain.training.step import Latch, make_step, moving
-from tests.conftest import build, compose, longer
+from tests.conftest import build
 
 CPU = torch.device("cpu")
 SMALL = ["model=vq_vae", "net=mlp", "net.hidden=[12]", "model.latent_dim=3", "model.positions=5",
@@ -168,29 +165,3 @@ def test_bf16_leaves_averages_and_distances_in_full(images):
     z_e, codes = z_e.flatten(0, 1), codes.flatten()
     for code in codes.unique().tolist():
         torch.testing.assert_close(net.codebook.vectors[code], z_e[codes == code].mean(0), rtol=1e-5, atol=1e-6)
-
-
-WITH_BUFFERS = [
-    [*SMALL], [*SMALL, "model.codebook=loss"],
-    ["model=sparse", "model.latent_dim=6", "model.rho_hat=ema"],
-]  # fmt: skip
-
-
-@pytest.mark.filterwarnings("ignore")  # of torch's compiler, about itself
-@pytest.mark.parametrize("words", WITH_BUFFERS, ids=" ".join)
-@pytest.mark.parametrize("kind", ["eager", longer("compiled")])
-@pytest.mark.parametrize("skip", [False, True])
-def test_a_bad_step_changes_no_buffer(words, kind, skip, images, monkeypatch):
-    """Nor does any later one, unless bad steps are only skipped."""
-    monkeypatch.setattr("aetrain.training.compiled.BACKEND", {"backend": "aot_eager"})
-    net, latch = build(*words), Latch(CPU, skip=skip)
-    optimizer = build_optimizer(compose().optimizer, net, traced=kind == "compiled")
-    make = make_compiled_step if kind == "compiled" else make_step
-    step = make(net, optimizer, Precision.of("fp32", CPU), None, latch)
-    step(images)
-    good = {name: buffer.clone() for name, buffer in moving(net).items()}
-    assert good
-    step(images * torch.nan)
-    assert all(torch.equal(buffer, good[name]) for name, buffer in moving(net).items())
-    step(images.flip(0) * 0.5)
-    assert all(torch.equal(buffer, good[name]) for name, buffer in moving(net).items()) != skip

@@ -36,6 +36,7 @@ CASES = [
     *([f"model={model}", f"net={net}"] for model in ("cvae", "contractive") for net in ("residual", "burgess")),
     ["model=vae", "net=conv", "net.norm=group", "net.kernel=3", "net.hidden=[20]"],
     ["model=sparse", "model.penalty=topk", "model.k=5"],
+    ["model=sparse", "model.penalty=topk", "model.k_aux=5"],
     ["model=sparse", "model.penalty=l1"],
     ["model=sparse", "model.rho_hat=ema"],
     ["model=vq_vae", "net=residual", "model.codebook=loss"],

@@ -65,6 +65,7 @@ COMPILED = [
     ["model=dae", "optimizer=adamw", "optimizer.weight_decay=0.01"],
     ["model=sparse", "optimizer.weight_decay=0.01"],
     ["model=sparse", "model.penalty=topk", "model.k=25"],
+    ["model=sparse", "model.penalty=topk", "model.k_aux=9", "model.dead_after=16"],
     ["model=sparse", "model.rho_hat=ema"],
     ["model=contractive"],
     ["model=contractive", "model.estimator=hutchinson"],

@@ -92,6 +92,8 @@ FAMILIES = {
     "dae": ("corruption_level", [0.0, 0.5], ["model=dae", "net.hidden=[16]"]),
     "sparse kl": ("rho", [0.02, 0.5], ["model=sparse"]),
     "sparse ema": ("rho_decay", [0.5, 0.9], ["model=sparse", "model.rho_hat=ema"]),
+    "sparse aux": ("aux_weight", [0.1, 1.0], ["model=sparse", "model.penalty=topk", "model.k=2", "model.latent_dim=32",
+                                              "model.k_aux=4", "model.dead_after=200", "model.tied=false"]),
     "sparse l1": ("sparsity_weight", [0.0, 0.1], ["model=sparse", "model.penalty=l1", "model.code_activation=relu"]),
     "contractive": ("contraction_weight", [0.0, 10.0], ["model=contractive", *MLP]),
     "contractive hutchinson": ("contraction_weight", [0.1, 1.0], ["model=contractive", "model.estimator=hutchinson"]),
@@ -119,6 +121,7 @@ FAMILIES = {
 
 SELDOM = (
     "sparse ema",
+    "sparse aux",
     "sparse l1",
     "contractive hutchinson",
     "beta_vae warm-up",

@@ -44,16 +44,22 @@ function linear(step, x) {
   return y;
 }
 
-// 4x4, stride 2, padding 1. weight: (out, in, 4, 4); x: (in, H, W) -> (out, H / 2, W / 2).
-function conv(step, x) {
-  const [channels, height, width] = step.from, { weight, bias } = step, out = bias.length;
-  const wide = width + 2, area = (height + 2) * wide, padded = new Float32Array(channels * area);
+// x: (C, H, W) with a border of zeros one pixel wide: (C, H + 2, W + 2).
+function bordered([channels, height, width], x) {
+  const wide = width + 2, area = (height + 2) * wide, y = new Float32Array(channels * area);
   for (let c = 0; c < channels; c++) {
     for (let i = 0; i < height; i++) {
       const from = (c * height + i) * width;
-      padded.set(x.subarray(from, from + width), c * area + (i + 1) * wide + 1);
+      y.set(x.subarray(from, from + width), c * area + (i + 1) * wide + 1);
     }
   }
+  return y;
+}
+
+// 4x4, stride 2, padding 1. weight: (out, in, 4, 4); x: (in, H, W) -> (out, H / 2, W / 2).
+function conv(step, x) {
+  const [channels, height, width] = step.from, { weight, bias } = step, out = bias.length;
+  const wide = width + 2, area = (height + 2) * wide, padded = bordered(step.from, x);
   const rows = height / 2, columns = width / 2, y = new Float32Array(out * rows * columns);
   for (let o = 0; o < out; o++) {
     const plane = y.subarray(o * rows * columns, (o + 1) * rows * columns).fill(bias[o]);
@@ -75,7 +81,59 @@ function conv(step, x) {
   return y;
 }
 
-// The same transposed. weight: (in, out, 4, 4); x: (in, H, W) -> (out, 2 H, 2 W).
+// 3x3, padding 1. weight: (out, in, 3, 3); x: (in, H, W) -> (out, H / stride, W / stride), of even sides.
+function conv3(step, x) {
+  const [channels, height, width] = step.from, { weight, bias, stride } = step, out = bias.length;
+  const wide = width + 2, area = (height + 2) * wide, padded = bordered(step.from, x);
+  const rows = height / stride, columns = width / stride, y = new Float32Array(out * rows * columns);
+  for (let o = 0; o < out; o++) {
+    const plane = y.subarray(o * rows * columns, (o + 1) * rows * columns).fill(bias[o]);
+    for (let c = 0; c < channels; c++) {
+      const w = weight.subarray((o * channels + c) * 9, (o * channels + c) * 9 + 9);
+      for (let i = 0; i < rows; i++) {
+        let a = c * area + stride * i * wide;
+        for (let j = 0; j < columns; j++, a += stride) {
+          const b = a + wide, d = b + wide;
+          plane[i * columns + j] +=
+            w[0] * padded[a] + w[1] * padded[a + 1] + w[2] * padded[a + 2] +
+            w[3] * padded[b] + w[4] * padded[b + 1] + w[5] * padded[b + 2] +
+            w[6] * padded[d] + w[7] * padded[d + 1] + w[8] * padded[d + 2];
+        }
+      }
+    }
+  }
+  return y;
+}
+
+// Each of some groups of channels brought to mean 0 and variance 1, then scaled and moved channel by channel.
+function groupNorm({ from: [channels, height, width], weight, bias, groups, eps }, x) {
+  const area = height * width, size = channels / groups * area, y = new Float32Array(x.length);
+  for (let g = 0; g < groups; g++) {
+    let sum = 0, squares = 0;
+    for (let i = g * size; i < (g + 1) * size; i++) sum += x[i];
+    const mean = sum / size;
+    for (let i = g * size; i < (g + 1) * size; i++) squares += (x[i] - mean) ** 2;
+    const scale = 1 / Math.sqrt(squares / size + eps);
+    for (let i = g * size; i < (g + 1) * size; i++) {
+      const c = Math.floor(i / area);
+      y[i] = (x[i] - mean) * scale * weight[c] + bias[c];
+    }
+  }
+  return y;
+}
+
+// Every pixel as a square of four: (C, H, W) -> (C, 2 H, 2 W).
+function doubled({ from: [channels, height, width] }, x) {
+  const y = new Float32Array(4 * x.length);
+  for (let row = 0; row < channels * height; row++) {
+    const to = 4 * row * width;
+    for (let j = 0; j < width; j++) y[to + 2 * j] = y[to + 2 * j + 1] = x[row * width + j];
+    y.copyWithin(to + 2 * width, to, to + 2 * width);
+  }
+  return y;
+}
+
+// conv transposed. weight: (in, out, 4, 4); x: (in, H, W) -> (out, 2 H, 2 W).
 function deconv(step, x) {
   const [channels, height, width] = step.from, { weight, bias } = step, out = bias.length;
   const wide = 2 * width + 2, sum = new Float32Array((2 * height + 2) * wide);
@@ -142,9 +200,17 @@ function joinLabel({ n }, z, label) {
   return y;
 }
 
-const KINDS = { linear, conv, deconv, pad: resized, crop: resized, top_k: topK, add_label: addLabel, join_label: joinLabel };
+const KINDS = {
+  linear, conv, conv3, deconv, group_norm: groupNorm, double: doubled, pad: resized, crop: resized, top_k: topK,
+  add_label: addLabel, join_label: joinLabel,
+};
 
 function forward(steps, x, label) {
-  for (const step of steps) x = KINDS[step.kind] ? KINDS[step.kind](step, x, label) : x.map(ACTIVATIONS[step.kind]);
+  let held = x;  // at the last fork
+  for (const step of steps) {
+    if (step.kind === "fork") held = x;
+    else if (step.kind === "join") x = x.map((value, i) => value + held[i]);
+    else x = KINDS[step.kind] ? KINDS[step.kind](step, x, label) : x.map(ACTIVATIONS[step.kind]);
+  }
   return x;
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from aetrain.config.fields import hparam, setting
+from aetrain.config.fields import GIVEN, hparam, setting
 from aetrain.config.schema.model.base import Deterministic
 from aetrain.config.schema.net import Net
 from aetrain.config.schema.schedule import scheduled
@@ -12,6 +12,7 @@ from aetrain.errors import UserError
 
 WITH_KL = {"penalty": ("kl",)}
 WITH_TOPK = {"penalty": ("topk",)}
+WITH_AUX = {**WITH_TOPK, "k_aux": GIVEN}
 
 
 @scheduled
@@ -27,6 +28,11 @@ class Sparse(Deterministic):
                               only_if={**WITH_KL, "rho_hat": ("ema",)})  # fmt: skip
     k: int = setting("largest activations that are kept, the others are set to 0", min=1, only_if=WITH_TOPK)
     k_evaluation: Optional[int] = setting("the same in evaluation; null: k", min=1, only_if=WITH_TOPK)
+    k_aux: Optional[int] = setting(
+        "largest activations among dead units that learn to reconstruct what the others leave; null: none", min=1,
+        only_if=WITH_TOPK)  # fmt: skip
+    dead_after: int = setting("images none of which activates a unit, and it is dead", min=1, only_if=WITH_AUX)
+    aux_weight: float = hparam("coefficient of aux, their squared error", min=0, only_if=WITH_AUX)
     sparsity_weight: float = hparam("coefficient of sparsity (nats with kl, units of the code with l1)", min=0,
                                     only_if={"penalty": ("kl", "l1")})  # fmt: skip
     l2_weight: float = hparam("coefficient of l2, the sum of all squared weights, biases left out", min=0)
@@ -37,10 +43,10 @@ class Sparse(Deterministic):
                 f"model.code_activation={self.code_activation}: model.penalty=kl compares mean activations "
                 "with rho, so the code must lie in (0, 1); use sigmoid, or model.penalty=l1"
             )
-        if self.penalty == "topk" and max(self.k, self.k_evaluation or 0) > self.latent_dim:
+        if self.penalty == "topk" and max(self.k, self.k_evaluation or 0, self.k_aux or 0) > self.latent_dim:
             raise UserError(
-                f"model.k={self.k}, model.k_evaluation={self.k_evaluation}: the code has only "
-                f"model.latent_dim={self.latent_dim} units"
+                f"model.k={self.k}, model.k_evaluation={self.k_evaluation}, model.k_aux={self.k_aux}: the code has "
+                f"only model.latent_dim={self.latent_dim} units"
             )
 
     def check(self, net: Net) -> None:
@@ -51,5 +57,14 @@ class Sparse(Deterministic):
                 "model.tied=false"
             )
 
+        is_linear = net.name == "linear" and self.likelihood == "squared_error" and self.output == "identity"
+        if self.penalty == "topk" and self.k_aux and not is_linear:
+            raise UserError(
+                f"model.k_aux={self.k_aux}: a part of the squared error can be left to dead units where the decoder "
+                "adds up what units add; give net=linear model.likelihood=squared_error model.output=identity"
+            )
+
     def varying(self, net: Net) -> str | None:
+        if self.penalty == "topk" and self.k_aux:
+            return f"model.k_aux={self.k_aux}"
         return "model.rho_hat=ema" if self.penalty == "kl" and self.rho_hat == "ema" else None

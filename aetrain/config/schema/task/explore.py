@@ -12,7 +12,7 @@ from aetrain.errors import UserError
 if TYPE_CHECKING:
     from aetrain.config.schema import Config
 
-NETS = ("linear", "mlp", "conv", "burgess")  # that the page's script can compute
+NETS = ("linear", "mlp", "conv", "residual", "burgess")  # that the page's script can compute
 
 
 @dataclass
