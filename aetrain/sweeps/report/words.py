@@ -123,12 +123,13 @@ def defaults(config: Mapping[str, Value]) -> tuple[dict[str, str], dict[str, Val
 
 
 def _chosen(default: Any, config: Mapping[str, Value]) -> Any:
-    """A default of conf/model/, where it depends on another value of the model by that."""
-    found = re.fullmatch(r"\$\{aetrain\.by:\$\{\.(\w+)\},(\{.*\})\}", default) if isinstance(default, str) else None
+    """A default of conf/model/, where it depends on another value, of the model or of another group, by that."""
+    found = re.fullmatch(r"\$\{aetrain\.by:\$\{([\w.]+)\},(\{.*\})\}", default) if isinstance(default, str) else None
     if found is None:
         return default
     table = yaml.safe_load(found[2].replace(":", ": ").replace(",", ", "))
-    return table.get(config.get(f"model.{found[1]}"))
+    key = f"model{found[1]}" if found[1].startswith(".") else found[1]
+    return table.get(config.get(key), next(iter(table.values())))  # as compose.py's resolver
 
 
 def _option(group: str, name: Any) -> tuple[dict[str, Any], dict[str, str]]:
