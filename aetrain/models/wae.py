@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from aetrain.aggregate import PAIRS_AT_ONCE
+from aetrain.aggregate import rows_at_once
 from aetrain.models.autoencoder import Autoencoder
 from aetrain.models.vae import ACTIVE_VARIANCE, correlation
 from aetrain.priors.normal import Normal
@@ -106,9 +106,8 @@ def mmd(z: Tensor, prior: Tensor) -> Tensor:
 def _sums(a: Tensor, b: Tensor) -> Tensor:
     """Σ_j k(a_i, b_j) with the inverse multiquadric kernel k(a, b) = Σ_s C_s / (C_s + ‖a − b‖²), C_s = 2 D s, which the
     paper recommends for a standard normal prior, at SCALES s. (B, D) each -> (B,)."""
-    rows = max(1, PAIRS_AT_ONCE // b.numel())
     sums = []
-    for part in a.split(rows):
+    for part in a.split(rows_at_once(b)):
         distance = (part.unsqueeze(1) - b).square().sum(2)  # (rows, B)
         sums.append(sum((c / (c + distance)).sum(1) for c in (2 * a.shape[1] * scale for scale in SCALES)))
     return torch.cat(sums)

@@ -47,7 +47,7 @@ def test_it_is_unbiased_at_zero_and_grows_with_the_distance(float64):
 def test_many_images_are_worked_off_in_portions(monkeypatch, float64):
     z, prior = torch.randn(30, 4), torch.randn(30, 4)
     whole = mmd(z, prior)
-    monkeypatch.setattr("aetrain.models.wae.PAIRS_AT_ONCE", 7 * 30 * 4)
+    monkeypatch.setattr("aetrain.aggregate.IN_CACHE", 7 * 30 * 4)
     torch.testing.assert_close(mmd(z, prior), whole)
 
 
