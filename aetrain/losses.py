@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+LEVELS = 256  # of a pixel of 8 bits
 SERIES_BELOW = 0.1  # |logit| under which the continuous Bernoulli is computed by its Taylor series
 
 
@@ -50,10 +51,29 @@ def continuous_bernoulli_mean(logits: Tensor) -> Tensor:
 
 
 def gaussian_nll(x: Tensor, mean: Tensor, sigma: Tensor | float) -> Tensor:
-    """−log N(x; mean, sigma² I) in nats. x, mean: (B, C, H, W), sigma: 0-D, > 0 -> (B,)."""
+    """−log N(x; mean, sigma² I) in nats. x, mean: (B, C, H, W), sigma > 0: 0-D, or for each channel (C,) -> (B,)."""
     sigma = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
     pixels = x[0].numel()
+    if sigma.ndim:
+        whitened = (x - mean) / sigma[:, None, None]
+        return 0.5 * whitened.square().flatten(1).sum(1) + pixels * (sigma.log().mean() + 0.5 * math.log(2 * math.pi))
     return 0.5 * squared_error(x, mean) / sigma.square() + pixels * (sigma.log() + 0.5 * math.log(2 * math.pi))
+
+
+def discretized_logistic_nll(x: Tensor, location: Tensor, scale: Tensor) -> Tensor:
+    """−log of the probability that a logistic distribution gives to a pixel's level, one of 256: of all that is nearer
+    to it than to another, of the lowest and the highest also all beyond (Kingma et al. 2016, section 4.2; Salimans et
+    al. 2017, eq. 2), in nats. x in [0, 1], location: (B, C, H, W), scale > 0: for each channel (C,) -> (B,).
+
+    σ(a) − σ(b) = σ(a) · σ(−b) · (1 − e^(b − a)) with a and b at the level's ends: no difference of nearly equal
+    numbers, nor the logarithm of one that has become 0."""
+    half, scale = 0.5 / (LEVELS - 1), scale[:, None, None]
+    lowest, highest = x < half, x > 1 - half
+    above = F.logsigmoid((x + half - location) / scale)
+    below = F.logsigmoid((location - x + half) / scale)
+    width = torch.log(-torch.expm1(-2 * half / scale)).expand_as(x)
+    log_p = above.masked_fill(highest, 0) + below.masked_fill(lowest, 0) + width.masked_fill(lowest | highest, 0)
+    return -log_p.flatten(1).sum(1)
 
 
 def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:

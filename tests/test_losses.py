@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
 from aetrain import losses
@@ -156,6 +158,41 @@ def test_gaussian_kl_equals_torch_and_monte_carlo():
     assert ((ratios.mean(0) - kl).abs() < 4.5 * standard_error).all()
 
 
+def level_by_level(x, location, scale):
+    """−Σ log of each pixel's probability, in numpy's float64 and one pixel at a time."""
+    found = np.zeros(len(x))
+    for i, c, h, w in np.ndindex(*x.shape):
+        level, m, s = round(x[i, c, h, w] * 255), location[i, c, h, w], scale[c]
+        low = -np.inf if level == 0 else (level / 255 - 1 / 510 - m) / s
+        high = np.inf if level == 255 else (level / 255 + 1 / 510 - m) / s
+        found[i] -= np.log(expit(high) - expit(low) if high < 0 else expit(-low) - expit(-high))
+    return found
+
+
+def test_the_discretized_logistic_is_that_of_a_loop(float64):
+    x = torch.randint(0, 256, (4, 3, 5, 2), generator=torch.Generator().manual_seed(0)).double() / 255
+    x[0, :, 0, 0], x[1, :, 0, 0] = 0, 1
+    location, scale = torch.rand(4, 3, 5, 2) * 1.2 - 0.1, torch.tensor([0.02, 0.1, 1.5])
+    expected = level_by_level(x.numpy(), location.numpy(), scale.numpy())
+    found = losses.discretized_logistic_nll(x, location, scale)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9)
+    np.testing.assert_allclose(
+        losses.discretized_logistic_nll(x.float(), location.float(), scale.float()).numpy(), expected, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("location", [-40.0, -0.01, 0.0, 0.5, 127.3 / 255, 1.0, 7.0])
+@pytest.mark.parametrize("scale", [1e-4, 1e-3, 0.1, 1.0, 1e4])
+def test_the_probabilities_of_256_levels_are_one_together(location, scale):
+    for dtype, error in ((torch.float64, 1e-9), (torch.float32, 1e-3)):
+        x = torch.arange(256, dtype=dtype).view(256, 1, 1, 1) / 255
+        at, s = torch.full_like(x, location).requires_grad_(), torch.tensor([scale], dtype=dtype, requires_grad=True)
+        nll = losses.discretized_logistic_nll(x, at, s)
+        assert torch.exp(-nll).sum().item() == pytest.approx(1, abs=error)
+        assert nll.isfinite().all() and (nll > -1e-6).all()
+        assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(nll.sum(), [at, s]))
+
+
 @pytest.mark.parametrize(
     "loss",
     [
@@ -168,6 +205,9 @@ def test_gaussian_kl_equals_torch_and_monte_carlo():
         lambda v: losses.continuous_bernoulli_nll(torch.full_like(v, 0.4), v),
         lambda v: losses.continuous_bernoulli_nll(torch.full_like(v, 0.4), v / 100),
         lambda v: losses.continuous_bernoulli_mean(v),
+        lambda v: losses.discretized_logistic_nll(torch.full_like(v, 2 / 5), v, v[:, 0, 0, 0].exp()[:1]),
+        lambda v: losses.discretized_logistic_nll(torch.ones_like(v), v, torch.tensor([0.3])),
+        lambda v: losses.gaussian_nll(torch.full_like(v, 0.4), v, v[:1, 0, 0, 0].exp()),
         lambda v: losses.continuous_bernoulli_mean(v / 100),
         lambda v: losses.aggregate_kl(v.flatten(1), v.flatten(1) / 2, torch.ones(6), torch.eye(6) * 2),
     ],

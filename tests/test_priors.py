@@ -1,17 +1,22 @@
 """The priors of the VAEs: densities, draws, KL, and what the diagnostics say of them."""
 
+import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
+from aetrain.config import stored
+from aetrain.config.tree import plain
+from aetrain.errors import UserError
 from aetrain.noise import Noise
 from aetrain.priors.mixture import Mixture
 from aetrain.priors.normal import Normal
 from aetrain.priors.vamp import Vamp
-from tests.conftest import build, facts
+from tests.conftest import build, compose, facts
 
 LEARNED = [("mixture", 4), ("vamp", 4)]
 
@@ -238,3 +243,40 @@ def test_codes_that_follow_a_learned_prior_are_not_far_from_it(float64):
     assert net.diagnostics(latents)["aggregate_kl"].item() < 1e-3
     latents["mu"] = z + 2
     assert net.diagnostics(latents)["aggregate_kl"].item() > 0.5
+
+
+# --- configurations
+
+
+@pytest.mark.parametrize(("model", "prior"), [("beta_vae", {"name": "normal"}), ("ae", None)])
+def test_a_stored_configuration_from_before_priors_has_the_normal_one(model, prior):
+    whole = compose(f"model={model}")
+    tree = plain(whole)
+    assert tree.pop("prior") == prior
+    del tree["model"]["sigma_per_channel"]
+    assert stored.build(tree, "config.yaml") == dataclasses.replace(whole, logger=compose().logger)
+
+
+@pytest.mark.parametrize(
+    ("model", "prior", "told"),
+    [
+        ("vae", None, "model.name=vae needs a prior"),
+        ("ae", {"name": "normal"}, "model.name=ae takes no prior"),
+        ("vae", {"name": "os"}, "prior.name='os' is no prior"),
+        ("vae", {"name": "vamp"}, "prior.components has no value"),
+        ("vae", "vamp", "prior is not a group of values"),
+    ],
+)
+def test_a_stored_prior_that_is_none_is_refused(model, prior, told):
+    with pytest.raises(UserError, match=re.escape(told)):
+        stored.build(plain(compose(f"model={model}")) | {"prior": prior}, "config.yaml")
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 2, 5)])
+@pytest.mark.parametrize("k", [1, 7])
+def test_images_of_any_shape_and_a_batch_of_two(shape, k):
+    net = build("model=vae", "prior=vamp", f"prior.components={k}", "model.latent_dim=1", image_shape=shape)
+    net(torch.rand(2, *shape))["loss"].mean().backward()
+    assert all(p.grad.isfinite().all() for p in net.parameters())
+    found = net.eval().diagnostics(net.latents(torch.rand(2, *shape)))
+    assert all(value.isfinite().all() for value in found.values()) and net.sample(2).shape == (2, *shape)

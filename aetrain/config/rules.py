@@ -62,6 +62,11 @@ def check_run(config: Config) -> None:
             f"data.shift={config.data.shift}: the images are {known.image_shape[1]}x{known.image_shape[2]}, nothing of "
             "them would be left; give a few pixels"
         )
+    if config.model.likelihood == "discretized_logistic" and known.scale != 255:
+        raise UserError(
+            f"model.likelihood=discretized_logistic: is of pixels of 8 bits, 256 levels, and those of "
+            f"data={config.data.name} are finer here; give model.likelihood=gaussian"
+        )
     config.net.check(known.image_shape)
     config.model.check(config.net)
     check_prior(config)

@@ -91,6 +91,7 @@ def modern(tree: Any) -> dict[str, Any]:
     if isinstance(tree["net"], dict):
         earlier = {"hidden": [], "kernel": 4, "stride": 2, "norm": "none"} if tree["net"].get("name") == "conv" else {}
         tree["net"] = {"init": "default"} | earlier | tree["net"]
+    tree["model"] = {"sigma_per_channel": False} | tree["model"]
     if "prior" not in tree:  # before priors were a group, every VAE had this one
         name = tree["model"].get("name")
         takes_prior = isinstance(name, str) and getattr(MODELS.get(name), "takes_prior", False)

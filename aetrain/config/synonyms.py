@@ -96,7 +96,7 @@ VALUES = {
     "model.likelihood": {
         "mse": "squared_error", "l2": "squared_error", "mse_loss": "squared_error",
         "bce": "bernoulli", "binary_cross_entropy": "bernoulli", "cross_entropy": "bernoulli", "normal": "gaussian",
-        "cb": "continuous_bernoulli",
+        "cb": "continuous_bernoulli", "logistic": "discretized_logistic", "discrete_logistic": "discretized_logistic",
     },
     "model.output": {"linear": "identity", "none": "identity"},
     "model.code_activation": {"linear": "identity", "none": "identity"},

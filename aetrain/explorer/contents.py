@@ -38,7 +38,8 @@ class Images:
 @dataclass(frozen=True)
 class Told:
     """A model, and what was found out about it on its images. name: what tells it from the others; dtype: of the stored
-    weights; codes: (N, D); scores: (S,), −ELBO or recon of some of them; sigma: of a Gaussian likelihood, else None;
+    weights; codes: (N, D); scores: (S,), −ELBO or recon of some of them; spread: sigma
+    of a Gaussian likelihood, scale of a discretized logistic one, a number or one for each channel, else None;
     terms: means over terms_of, in words; config: its keys."""
 
     name: str
@@ -48,7 +49,7 @@ class Told:
     codes: Tensor
     known: Dimensions
     scores: Tensor
-    sigma: float | None
+    spread: list[float] | None
     terms: Mapping[str, float]
     terms_of: str
     config: Mapping[str, Any]
@@ -85,7 +86,7 @@ def _model(told: Told, arrays: Arrays) -> dict[str, Any]:
         "hasElbo": isinstance(model, VAE),
         "codeActivation": getattr(config, "code_activation", "identity"),
         "likelihood": config.likelihood,
-        "sigma": told.sigma,
+        "spread": told.spread,
         "link": networks.link,
         "encoder": [_step(step, arrays, told.dtype) for step in networks.encoder],
         "decoder": [_step(step, arrays, told.dtype) for step in networks.decoder],

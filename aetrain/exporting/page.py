@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aetrain.config.schema.model.base import LINKED
 from aetrain.models import Autoencoder
 from aetrain.priors.prior import MixturePrior, Prior
 
@@ -127,5 +128,5 @@ def _meaning(model: Autoencoder) -> str:
 
 def _output(model: Autoencoder) -> str:
     config = model.config
-    unbounded = config.likelihood in ("squared_error", "gaussian") and config.output == "identity"
+    unbounded = config.likelihood in LINKED and config.output == "identity"
     return "about 0 to 1, not clipped" if unbounded else "0 to 1"

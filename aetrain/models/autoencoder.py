@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from aetrain import losses
 from aetrain.config.fields import hparams
+from aetrain.config.schema.model.base import LINKED
 from aetrain.data.facts import Facts
 from aetrain.errors import UserError
 from aetrain.nets import build_decoder, build_encoder
@@ -20,6 +21,8 @@ from aetrain.noise import Noise
 from aetrain.priors.prior import Prior
 
 SIGMA_FLOOR = math.exp(-6)  # smallest sigma of the Gaussian that is not fixed (Rybkin et al. 2021): 0.6 grey levels
+SCALE_FLOOR = math.exp(-7)  # smallest scale of the discretized logistic: 0.2 grey levels, of which it hardly leaves one
+SCALE = 0.1  # where it starts: about the spread of images around their mean
 
 
 class Autoencoder(nn.Module):
@@ -43,7 +46,9 @@ class Autoencoder(nn.Module):
         for name, value in hparams(config).items():
             self.register_buffer(name, torch.tensor(value), persistent=False)
         if config.likelihood == "gaussian" and config.sigma_mode == "learned":
-            self.log_sigma = nn.Parameter(torch.zeros(()))
+            self.log_sigma = nn.Parameter(torch.zeros(facts.image_shape[:1] if config.sigma_per_channel else ()))
+        if config.likelihood == "discretized_logistic":
+            self.log_scale = nn.Parameter(torch.full(facts.image_shape[:1], math.log(SCALE)))
         if config.output_bias == "data":
             self._set_output_bias(facts.mean_image)
 
@@ -164,7 +169,7 @@ class Autoencoder(nn.Module):
     def batch_statistics(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         """Means over the batch that enter the objective; in evaluation they are taken over the whole split."""
         if self.config.likelihood == "gaussian" and self.config.sigma_mode == "optimal":
-            return {"variance": _mean_square(x, self.decode(self.draw_code(x, y), y))}
+            return {"variance": self._mean_square(x, self.decode(self.draw_code(x, y), y))}
         return {}
 
     def paired(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
@@ -203,7 +208,8 @@ class Autoencoder(nn.Module):
 
     def compare(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         """{"recon": the reconstruction term of x given its code}: nats for a likelihood, squared pixel units for
-        squared_error. Beside it "sigma", where that is not fixed. x: (B, C, H, W), z: (B, *code_shape) -> (B,) each."""
+        squared_error. Beside it the likelihood's "sigma" or "scale", where that is not fixed, of several channels
+        "sigma_0" and so on. x: (B, C, H, W), z: (B, *code_shape) -> (B,) each."""
         out = self.decoder_output(z, y)
         match self.config.likelihood:
             case "bernoulli":
@@ -212,27 +218,39 @@ class Autoencoder(nn.Module):
                 return {"recon": losses.continuous_bernoulli_nll(x, out)}
             case "squared_error":
                 return {"recon": losses.squared_error(x, self.mean_image(out))}
+            case "discretized_logistic":
+                scale = self.current_scale()
+                recon = losses.discretized_logistic_nll(x, self.mean_image(out), scale)
+                return {"recon": recon, **_by_channel("scale", scale, len(x))}
         mean = self.mean_image(out)
         if self.config.sigma_mode == "fixed":
             return {"recon": losses.gaussian_nll(x, mean, self.sigma)}
         sigma = self.current_sigma(x, mean)
-        return {"recon": losses.gaussian_nll(x, mean, sigma), "sigma": sigma.expand(len(x))}
+        return {"recon": losses.gaussian_nll(x, mean, sigma), **_by_channel("sigma", sigma, len(x))}
 
     def reconstruction(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> Tensor:
         """`compare`'s recon: (B,)."""
         return self.compare(x, z, y)["recon"]
 
     def current_sigma(self, x: Tensor, mean: Tensor) -> Tensor:
-        """The Gaussian's standard deviation where it is not fixed, 0-D: one learned scalar, or the one that maximises
-        the likelihood, the root of the batch's mean squared error (σ-VAE, Rybkin et al. 2021, eq. 7)."""
+        """The Gaussian's standard deviation where it is not fixed, 0-D or of each channel, (C,): learned, or the one
+        that maximises the likelihood, the root of the batch's mean squared error (σ-VAE, Rybkin et al. 2021, eq. 7)."""
         if self.config.sigma_mode == "learned":
-            # A soft lower bound: a hard one would have no gradient below it, and no way back.
-            floor = math.log(SIGMA_FLOOR)
-            return torch.exp(floor + nn.functional.softplus(self.log_sigma - floor))
-        return self.statistic("variance", _mean_square(x, mean)).clamp(min=SIGMA_FLOOR**2).sqrt()
+            return _above(SIGMA_FLOOR, self.log_sigma)
+        return self.statistic("variance", self._mean_square(x, mean)).clamp(min=SIGMA_FLOOR**2).sqrt()
+
+    def current_scale(self) -> Tensor:
+        """The discretized logistic's, learned, of each channel (as in Kingma et al. 2016, of whole images): (C,)."""
+        return _above(SCALE_FLOOR, self.log_scale)
+
+    def _mean_square(self, x: Tensor, mean: Tensor) -> Tensor:
+        """Mean squared error per pixel: 0-D, or of each channel, (C,)."""
+        square = (x - mean).square()
+        return square.mean((0, 2, 3)) if self.config.sigma_per_channel else square.mean()
 
     def mean_image(self, out: Tensor) -> Tensor:
-        """The image that a decoder's output stands for: the likelihood's mean."""
+        """The image that a decoder's output stands for: the likelihood's mean; of the discretized logistic its
+        location, which is the mean but for the tails beyond 0 and 1."""
         if self.config.likelihood == "continuous_bernoulli":
             return losses.continuous_bernoulli_mean(out)
         is_logits = self.config.likelihood == "bernoulli" or self.config.output == "sigmoid"
@@ -244,7 +262,7 @@ class Autoencoder(nn.Module):
         bias = self.decoder.output_bias
         mean = mean_image.to(bias)
         mean = mean.flatten() if bias.numel() == mean.numel() else mean.mean((1, 2))  # convolutions: one per channel
-        linear = self.config.likelihood in ("squared_error", "gaussian") and self.config.output == "identity"
+        linear = self.config.likelihood in LINKED and self.config.output == "identity"
         with torch.no_grad():
             bias.copy_(mean if linear else torch.logit(mean.clamp(0.001, 0.999)))
 
@@ -262,6 +280,13 @@ class Autoencoder(nn.Module):
             self._split_statistics = before
 
 
-def _mean_square(x: Tensor, mean: Tensor) -> Tensor:
-    """Mean squared error per pixel: 0-D."""
-    return (x - mean).square().mean()
+def _above(floor: float, log_value: Tensor) -> Tensor:
+    """e^log_value with a soft lower bound: a hard one would have no gradient below it, and no way back."""
+    return torch.exp(math.log(floor) + nn.functional.softplus(log_value - math.log(floor)))
+
+
+def _by_channel(name: str, values: Tensor, n: int) -> dict[str, Tensor]:
+    """A number of all pixels, 0-D, or one of each channel, (C,), as terms of n images: (n,) each."""
+    if values.numel() == 1:
+        return {name: values.expand(n)}
+    return {f"{name}_{channel}": value.expand(n) for channel, value in enumerate(values.unbind())}

@@ -20,7 +20,8 @@ class VAE(Autoencoder):
     kl = KL(q(z | x) ‖ p(z)), both in nats; of a prior for which that has no closed form, log q(z | x) − log p(z).
 
     q(z | x) = N(mu, diag(e^logvar)); z = mu + e^(logvar / 2) · ε (the reparameterization trick). bits_per_dim is nelbo
-    in bits per pixel, where it is a code length: a Bernoulli likelihood of binary pixels.
+    in bits per pixel and channel, where it is a code length: a Bernoulli likelihood of binary pixels, a discretized
+    logistic one of levels.
     """
 
     outputs_per_latent = 2
@@ -48,7 +49,8 @@ class VAE(Autoencoder):
 
     def bits_per_dim(self, nats: Tensor) -> dict[str, Tensor]:
         """{"bits_per_dim": (B,)} of a bound on −log p(x), where that is a code length; else nothing."""
-        discrete = self.facts.binary and self.config.likelihood == "bernoulli"
+        likelihood = self.config.likelihood
+        discrete = likelihood == "discretized_logistic" or (self.facts.binary and likelihood == "bernoulli")
         return {"bits_per_dim": nats / (math.prod(self.facts.image_shape) * math.log(2))} if discrete else {}
 
     def log_weights(self, x: Tensor, mu: Tensor, logvar: Tensor, epsilon: Tensor,

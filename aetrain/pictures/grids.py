@@ -58,7 +58,7 @@ def make_grids(model: Autoencoder, splits: Splits, seed: int) -> list[Grid]:
         grids = [labelled("reconstructions", rows, caption, kinds * len(rows))]
         if model.prior is not None:
             grids.append(_conditional(model, splits) if model.config.needs_labels else _drawn(model, labels))
-            caption = "The first test image. In each row one dimension of its code goes from -3 to 3."
+            caption = "The first test image. In each row one dimension of its code goes from -3 to 3 stds of the prior."
             rows = traversals(model, *first)
             grids.append(labelled("traversals", rows, caption, [f"z[{i}]" for i in range(len(rows))]))
         elif model.config.is_discrete:

@@ -174,7 +174,7 @@ def _told(subject: Subject, images: Shown) -> Told:
     codes = torch.cat([model.encode(x, y) for x, y in _portions(images)])
     tried, n = _tried(codes), min(TRIED, len(codes))
     dtype = precision(model, subject.networks, images.x[:n], tried, images.y[:n])
-    scores, sigma = _scores(work, model, images, most)
+    scores, spread = _scores(work, model, images, most)
     part = f"first {most:,} images of the " if most < len(work.split) else ""
     return Told(
         name=subject.name,
@@ -184,7 +184,7 @@ def _told(subject: Subject, images: Shown) -> Told:
         codes=codes,
         known=known,
         scores=scores,
-        sigma=sigma,
+        spread=spread,
         terms=terms(work, most),
         terms_of=f"{part}{work.split_name} split",
         config=_config(work),
@@ -202,9 +202,9 @@ def _portions(images: Shown, step: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
     yield from zip(images.x[::step].split(AT_ONCE), images.y[::step].split(AT_ONCE), strict=True)
 
 
-def _scores(work: Work, model: Autoencoder, images: Shown, most: int) -> tuple[Tensor, float | None]:
+def _scores(work: Work, model: Autoencoder, images: Shown, most: int) -> tuple[Tensor, list[float] | None]:
     """How badly the model explains some of the images, (S,): −ELBO in nats where it has one, else recon; and the
-    standard deviation of a Gaussian likelihood."""
+    spread of a Gaussian or discretized logistic likelihood."""
     statistics = split_statistics(work.model, work.split, work.batch_size, work.seed, most)
     statistics = {name: value.cpu() for name, value in statistics.items()}
     found, start = [], 0
@@ -218,13 +218,17 @@ def _scores(work: Work, model: Autoencoder, images: Shown, most: int) -> tuple[T
                     found.append(model.reconstruction(x, model.encode(x, y), y).double())
             start += len(x)
             bar.advance(len(x))
-        return torch.cat(found), _sigma(model, images.x)
+        return torch.cat(found), spread_of(model, images.x)
 
 
-def _sigma(model: Autoencoder, x: Tensor) -> float | None:
-    if model.config.likelihood != "gaussian":
-        return None
-    return float(model.sigma if model.config.sigma_mode == "fixed" else model.current_sigma(x, x))
+def spread_of(model: Autoencoder, x: Tensor) -> list[float] | None:
+    match model.config.likelihood:
+        case "gaussian":
+            sigma = model.sigma if model.config.sigma_mode == "fixed" else model.current_sigma(x, x)
+            return sigma.flatten().tolist()
+        case "discretized_logistic":
+            return model.current_scale().tolist()
+    return None
 
 
 def _config(work: Work) -> dict[str, object]:

@@ -30,6 +30,8 @@ def run(work: Work) -> dict[str, float]:
     if by == "kl" and known.kl is None:
         raise UserError(f"order=kl: model={model.config.name} has no posterior; give order=variance or index")
     order = known.order(by)[: task.dims]
+    if task.dims is not None and len(order) < task.dims:
+        log.info("dims=%d: the code has %d dimensions, and all are shown", task.dims, len(order))
     _write(work, known, order)
     log.info("rows from the top: dimensions %s, by %s", ", ".join(map(str, order)), WORDS[by])
     low, high = _range(work, known)

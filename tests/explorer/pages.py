@@ -14,6 +14,7 @@ from aetrain.explorer.contents import Images, Told, contents
 from aetrain.explorer.images import Shown, shown
 from aetrain.explorer.networks import networks, precision
 from aetrain.explorer.page import page
+from aetrain.tasks.explore import spread_of
 from tests.conftest import build, unlabelled
 
 
@@ -61,7 +62,7 @@ def _told(model, name: str, split: Split, kept: Shown, changed: dict) -> Told:
         "name": name, "model": model, "networks": steps, "dtype": precision(model, steps, kept.x, codes, kept.y),
         "codes": codes, "known": dimensions(model, split), "terms": {"recon": 1.5}, "terms_of": "test split",
         "scores": model.reconstruction(kept.x, codes, kept.y).double(),
-        "sigma": float(model.sigma) if model.config.likelihood == "gaussian" else None, "config": {"seed": 0},
+        "spread": spread_of(model, kept.x), "config": {"seed": 0},
     } | changed  # fmt: skip
     return Told(**told)
 

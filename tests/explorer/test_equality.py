@@ -34,6 +34,8 @@ CASES += [
     ("wae", "mlp", ()),
     ("wae", "conv", ("model.encoder=gaussian",)),
     ("cvae", "conv", ("net.activation=tanh",)),
+    ("ae", "conv", ("model.likelihood=discretized_logistic",)),
+    ("vae", "linear", ("model.likelihood=gaussian", "model.sigma_mode=learned", "model.sigma_per_channel=true")),
     ("vae", "mlp", ("prior=mixture", "prior.components=5")),
     ("cvae", "linear", ("prior=vamp", "prior.components=12")),
 ]

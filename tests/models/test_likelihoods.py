@@ -8,9 +8,10 @@ import torch
 from aetrain import losses
 from aetrain.config.schema.model.base import LIKELIHOODS
 from aetrain.device import Precision
+from aetrain.errors import UserError
 from aetrain.evaluation.terms import evaluate
-from aetrain.models.autoencoder import SIGMA_FLOOR
-from tests.conftest import build, unlabelled
+from aetrain.models.autoencoder import SCALE_FLOOR, SIGMA_FLOOR
+from tests.conftest import build, compose, unlabelled
 
 GAUSSIAN = "model.likelihood=gaussian"
 FP32 = Precision.of("fp32", torch.device("cpu"))
@@ -61,6 +62,68 @@ def test_a_learned_sigma_is_learned_and_bounded(images):
     with torch.no_grad():
         net.log_sigma.fill_(0.0)
     assert net(images)["sigma"][0].item() == pytest.approx(1, abs=3e-3)
+
+
+COLOUR = torch.randint(0, 256, (301, 3, 6, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+COLOUR[:, 1] //= 2
+COLOUR[200:, 2] //= 8  # batches, and channels, of different brightness
+
+
+def test_an_optimal_sigma_of_every_channel_is_its_root_mean_square_error():
+    words = (GAUSSIAN, "model.sigma_mode=optimal", "model.sigma_per_channel=true")
+    net = build("model=vae", *words, image_shape=(3, 6, 5))
+    split = unlabelled(COLOUR)
+    found = evaluate(net, split, 301, 5, FP32).terms
+    x, _ = split.first(301)
+    with net.noise.fixed(5), torch.no_grad():
+        rmse = (x - net.eval().decode(net.draw_code(x))).square().mean((0, 2, 3)).sqrt()
+    assert [found[f"sigma_{c}"] for c in range(3)] == pytest.approx(rmse.tolist(), rel=1e-5)
+    # −log N is then 30 / 2 · Σ_c (log 2π MSE_c + 1), below that of one sigma for all.
+    exact = 15 * sum(math.log(2 * math.pi * value**2) + 1 for value in rmse.tolist())
+    assert found["recon"] == pytest.approx(exact, rel=1e-5)
+    assert evaluate(net, split, 60, 5, FP32).terms == pytest.approx(found, rel=1e-4)
+    one = build("model=vae", *words[:2], image_shape=(3, 6, 5))
+    assert evaluate(one, split, 301, 5, FP32).terms["recon"] > found["recon"]
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "discretized_logistic"])
+def test_a_learned_spread_of_every_channel_goes_where_its_errors_are(likelihood):
+    """Channels of constant images, of errors that differ: the likelihood is highest where the spread is theirs."""
+    given = [f"model.likelihood={likelihood}"]
+    given += ["model.sigma_mode=learned", "model.sigma_per_channel=true"] if likelihood == "gaussian" else []
+    net = build("model=vae", *given, "model.latent_dim=2", image_shape=(3, 6, 5))
+    spread = net.log_sigma if likelihood == "gaussian" else net.log_scale
+    for parameter in net.parameters():
+        parameter.requires_grad_(parameter is spread)
+    x = (0.5 + torch.tensor([0.02, 0.1, 0.2]).view(3, 1, 1) * torch.randn(200, 3, 6, 5)).clamp(0, 1)
+    x = (x * 255).round() / 255
+    with torch.no_grad():
+        for parameter in net.decoder.parameters():
+            parameter.zero_()  # decodes to 1/2
+    optimizer = torch.optim.Adam([spread], lr=0.05)
+    for _ in range(300):
+        optimizer.zero_grad()
+        net(x)["recon"].mean().backward()
+        optimizer.step()
+    unit = 1.0 if likelihood == "gaussian" else math.sqrt(3) / math.pi  # a logistic's std is scale · π / √3
+    name = "sigma" if likelihood == "gaussian" else "scale"
+    found = [net(x)[f"{name}_{c}"][0].item() / unit for c in range(3)]
+    assert found == pytest.approx([0.02, 0.1, 0.2], rel=0.1)
+
+
+def test_the_discretized_logistics_bits_are_a_code_length(images):
+    net = build("model=vae", "model.likelihood=discretized_logistic")
+    out = net((images * 255).round() / 255)
+    torch.testing.assert_close(out["bits_per_dim"], out["nelbo"] / (784 * math.log(2)))
+    with torch.no_grad():
+        net.log_scale.fill_(-50.0)
+    assert net(images)["scale"][0].item() == pytest.approx(SCALE_FLOOR, rel=1e-3)
+
+
+@pytest.mark.parametrize("data", [["data=moons"], ["data=patches", "data.contrast=whitened"]], ids=" ".join)
+def test_pixels_of_more_than_256_levels_have_no_discretized_logistic(data):
+    with pytest.raises(UserError, match="is of pixels of 8 bits, 256 levels"):
+        compose("model=vae", "model.likelihood=discretized_logistic", *data)
 
 
 @pytest.mark.parametrize("model", ["vae", "dae", "sparse", "iwae"])

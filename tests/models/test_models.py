@@ -458,6 +458,9 @@ def test_a_name_that_is_not_listed_is_not_imported():
     [
         ("vae", ["model.likelihood=gaussian", "model.sigma_mode=optimal"]),
         ("vae", ["model.likelihood=gaussian", "model.sigma_mode=learned"]),
+        ("vae", ["model.likelihood=gaussian", "model.sigma_mode=optimal", "model.sigma_per_channel=true"]),
+        ("vae", ["model.likelihood=discretized_logistic"]),
+        ("vae", ["prior=vamp", "prior.components=5"]),
         ("vae", ["model.likelihood=continuous_bernoulli"]),
         ("beta_vae", ["model.capacity=2"]),
         ("iwae", ["model.k=3"]),

@@ -43,6 +43,8 @@ CASES = [
     ["model=wae", "model.encoder=gaussian"],
     ["model=vae", "model.likelihood=gaussian", "model.sigma_mode=optimal", "model.output=identity"],
     ["model=vae", "model.likelihood=continuous_bernoulli"],
+    ["model=vae", "model.likelihood=discretized_logistic"],
+    ["model=vae", "model.likelihood=gaussian", "model.sigma_mode=optimal", "model.sigma_per_channel=true"],
     ["model=beta_vae", "model.capacity=5", "model.gamma=10"],
     *(["model=vae", f"net={net}", f"prior={prior}"] for net in ("mlp", "conv") for prior in ("mixture", "vamp")),
     *([f"model={model}", "prior=vamp"] for model in ("iwae", "cvae", "beta_tcvae")),

@@ -147,7 +147,7 @@ def test_a_step_that_cannot_be_captured_ends_the_run_in_a_line():
     def step(x, y):
         return {"loss": x.mean() * x.sum().item()}  # waits for the device
 
-    config, net = compose(), torch.nn.Linear(1, 1)
+    config, net = compose(), build("model=ae", "net=linear").to("cuda")
     schedule = Scheduler(config, net, build_optimizer(config.optimizer, net), STEPS)
     run = Graphed(step, Batches(split("cuda"), 16, seed=0), Meters(), schedule, torch.device("cuda"))
     with pytest.raises(RunFailed, match="give trainer"):

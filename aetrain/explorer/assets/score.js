@@ -10,6 +10,13 @@ function logNormalizer(a) {
   return Math.log(a) - Math.log(-Math.expm1(-a)) + Math.log1p(Math.exp(-a));
 }
 
+// −log of the probability of a pixel's level, one of 256, under a discretized logistic.
+function levelCost(x, location, scale) {
+  const half = 0.5 / 255, lowest = x < half, highest = x > 1 - half;
+  return (highest ? 0 : softplus((location - x - half) / scale)) + (lowest ? 0 : softplus((x - half - location) / scale))
+    - (lowest || highest ? 0 : Math.log(-Math.expm1(-2 * half / scale)));
+}
+
 // The reconstruction term of x, given what the decoder says: nats, or squared pixel units.
 function reconstruction(x, out, m = model) {
   let sum = 0;
@@ -18,10 +25,15 @@ function reconstruction(x, out, m = model) {
     if (m.likelihood === "continuous_bernoulli") for (const a of out) sum -= logNormalizer(a);
     return sum;
   }
-  const mean = linked(out, m);
-  for (let i = 0; i < x.length; i++) sum += (mean[i] - x[i]) ** 2;
-  if (m.likelihood === "squared_error") return sum;
-  return sum / (2 * m.sigma ** 2) + x.length * (Math.log(m.sigma) + 0.5 * Math.log(2 * Math.PI));
+  const mean = linked(out, m), area = x.length / m.shape[0];
+  const spread = i => m.spread[m.spread.length > 1 ? Math.floor(i / area) : 0];
+  const density = {
+    squared_error: i => (mean[i] - x[i]) ** 2,
+    gaussian: i => 0.5 * ((mean[i] - x[i]) / spread(i)) ** 2 + Math.log(spread(i)) + 0.5 * Math.log(2 * Math.PI),
+    discretized_logistic: i => levelCost(x[i], mean[i], spread(i)),
+  }[m.likelihood];
+  for (let i = 0; i < x.length; i++) sum += density(i);
+  return sum;
 }
 
 const kl = (mu, logvar) => mu.map((m, d) => 0.5 * (m * m + Math.exp(logvar[d]) - 1 - logvar[d]));

@@ -115,8 +115,9 @@ def _traversals(sweep: Sweep, axis: Axis, line: Line) -> Gallery | None:
     if not pictures:
         return None
     caption = (
-        f"Dimension {j} of the code, from −3 to 3, the others at the first test image's{_where(line, rows)}. It is the "
-        "one with the highest KL on average over these runs, so at some values of the key it may say nothing."
+        f"Dimension {j} of the code, from −3 to 3 standard deviations of the prior, the others at the first test "
+        f"image's{_where(line, rows)}. It is the one with the highest KL on average over these runs, so at some values "
+        "of the key it may say nothing."
     )
     return Gallery(f"Traversal of z[{j}]", caption, tuple(pictures))
 

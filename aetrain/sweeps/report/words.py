@@ -113,6 +113,7 @@ def defaults(config: Mapping[str, Value]) -> tuple[dict[str, str], dict[str, Val
         tree["net"] = {field.name: field.default for field in fields(Net) if field.default != OMITTED} | tree["net"]
     else:
         del tree["net"]  # of the first generation, where it was a part of the model
+    tree["prior"] = tree["prior"] or None  # of a model that takes none
     tree["optimizer"]["schedule"] = asdict(Schedule())
     tree["model"] = {key: _chosen(value, config) for key, value in tree["model"].items()}
     tree = stored.renamed(tree)

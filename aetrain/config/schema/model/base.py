@@ -9,7 +9,8 @@ from aetrain.config.fields import hparam, setting
 from aetrain.config.schema.net import ACTIVATIONS, Net
 from aetrain.errors import UserError
 
-LIKELIHOODS = ("squared_error", "bernoulli", "continuous_bernoulli", "gaussian")
+LIKELIHOODS = ("squared_error", "bernoulli", "continuous_bernoulli", "gaussian", "discretized_logistic")
+LINKED = ("squared_error", "gaussian", "discretized_logistic")  # whose image model.output makes of the decoder's output
 
 
 @dataclass
@@ -26,13 +27,17 @@ class Model:
     latent_dim: int = setting("dimensions of the code", min=1)
     likelihood: str = setting("how recon compares an image with its decoding", choices=LIKELIHOODS)
     output: str = setting("link from the decoder's output to the mean image", choices=("identity", "sigmoid"),
-                          only_if={"likelihood": ("squared_error", "gaussian")})  # fmt: skip
+                          only_if={"likelihood": LINKED})  # fmt: skip
     sigma_mode: str = setting(
-        "where sigma comes from: given, one learned scalar, or the root mean squared error (Rybkin et al. 2021)",
+        "where sigma comes from: given, learned, or the root mean squared error (Rybkin et al. 2021)",
         choices=("fixed", "learned", "optimal"), only_if={"likelihood": ("gaussian",)},
     )  # fmt: skip
     sigma: float = hparam("standard deviation of a pixel", above=0, unit="grey levels of 1",
                           only_if={"likelihood": ("gaussian",), "sigma_mode": ("fixed",)})  # fmt: skip
+    sigma_per_channel: bool = setting(
+        "whether every channel has a sigma of its own",
+        only_if={"likelihood": ("gaussian",), "sigma_mode": ("learned", "optimal")},
+    )  # fmt: skip
     output_bias: str = setting("where the decoder's last bias starts: at random, or decoding the mean training image",
                                choices=("random", "data"))  # fmt: skip
 
