@@ -235,9 +235,12 @@ def test_a_learning_rate_that_is_a_tensor_is_the_configurations_on_resuming(aetr
 
 def test_no_best_checkpoint_is_of_an_epoch_that_the_last_one_does_not_know(aetrain, monkeypatch):
     saved, save = [], loop.checkpoint.save
-    monkeypatch.setattr(
-        loop.checkpoint, "save", lambda path, state: (saved.append((path.stem, state["step"])), save(path, state))
-    )
+
+    def noted(paths, state):
+        saved.extend((path.stem, state["step"]) for path in paths)
+        save(paths, state)
+
+    monkeypatch.setattr(loop.checkpoint, "save", noted)
     line = [*SMALL, "net.hidden=[32]", "trainer.max_steps=null", "trainer.epochs=4", "trainer.checkpoint_epochs=100"]
     assert aetrain(*line, "hydra.run.dir=run")[0] == 0
     assert saved == [("last", 0), *((name, step) for step in (6, 12, 18, 24) for name in ("last", "best"))]
@@ -410,7 +413,7 @@ def test_sigusr1_writes_a_checkpoint_and_goes_on(aetrain, monkeypatch):
             os.kill(os.getpid(), signal.SIGUSR1)
 
     monkeypatch.setattr(loop.Training, "log_interval", signalled)
-    monkeypatch.setattr(loop.Training, "save", lambda self, name: (steps.append(self.step), save(self, name)))
+    monkeypatch.setattr(loop.Training, "save", lambda self, *names: (steps.append(self.step), save(self, *names)))
     code, out, _ = aetrain(*LINE, "hydra.run.dir=run")
     assert code == 0 and "SIGUSR1 at step 9" in out and 9 in steps
 

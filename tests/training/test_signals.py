@@ -64,7 +64,7 @@ PHASES = {
     "an epoch's log row": (loop.Training, "log_interval", 2, lambda *_: True, SCHEDULED, 12),
     "an epoch's evaluation": (loop, "evaluate", 3, of("val"), SCHEDULED, 12),
     "a drawing": (loop, "make_grids", 2, lambda *_: True, ["trainer.grid_epochs=1"], 12),
-    "the writing of a checkpoint": (loop.checkpoint, "save", 4, lambda *_: True, [], 12),
+    "the writing of a checkpoint": (loop.checkpoint, "save", 3, lambda *_: True, [], 12),
     "the last evaluation": (loop, "evaluate", 4, of("val"), [], 14),
     "the test": (loop, "evaluate", 1, of("test"), ["trainer.test=best"], 14),
     "importance samples": (loop, "importance_nll", 1, lambda *_: True, ["trainer.nll_samples=5"], 14),
