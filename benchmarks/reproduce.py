@@ -215,6 +215,7 @@ def rows(name: str, found: list[dict]) -> list[dict[str, Any]]:
             "tolerance": check.tolerance,
             "low": finite(check.low),
             "high": finite(check.high),
+            "exact": check.exact,
             **measured(check, [check.offset + check.scale * result["metrics"][check.metric] for result in found]),
             "minutes": minutes,
         }

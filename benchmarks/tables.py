@@ -50,7 +50,7 @@ def with_spread(row: dict[str, Any]) -> str:
         std = plain(row["std"], 2)
         decimals = len(std.partition(".")[2])
         mean = f"{row['mean']:.{decimals}f} ± {std}"
-    return f"{with_unit(mean, row['unit'])} ({'exact' if n == 1 and row['std'] is None else f'n = {n}'})"
+    return f"{with_unit(mean, row['unit'])} ({'exact' if row.get('exact') else f'n = {n}'})"
 
 
 # --- the tables

@@ -1,5 +1,6 @@
 """A run and a sweep made by version 0.1 (commit 4d8e6f6) and kept: they must stay readable."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 import torch
 
 from aetrain.config import stored
+from aetrain.config.tree import plain
 from aetrain.training import checkpoint
+from tests.conftest import compose
 
 KEPT = Path(__file__).parent / "expected" / "first_generation"
 
@@ -59,3 +62,19 @@ def test_its_report_has_todays_names(aetrain, kept):
     report = json.loads((kept / "sweep" / "report.json").read_text())
     assert report["swept"] == {"model.beta": [1, 4]}
     assert "val/active_units" in report["members"][0]["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("words", "later"),
+    [
+        (["model=sparse"], {"k_aux": None, "dead_after": 10_000, "aux_weight": 0.03125}),
+        (["model=beta_vae"], {"recon_weight": 1.0}),
+    ],
+)
+def test_a_configuration_from_before_keys_were_added_means_what_it_meant(words, later):
+    config = compose(*words)
+    tree = plain(config)
+    for key in later:
+        del tree["model"][key]
+        tree["model"]["schedule"].pop(key, None)
+    assert stored.build(tree, "config.yaml").model == dataclasses.replace(config.model, **later)

@@ -8,9 +8,11 @@ import warnings
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule
 
 from aetrain.errors import RunFailed
 
+LEFT_OUT = ("stack_trace", "source_fn_stack")
 TRACED_WITH = 2  # images: of one, torch would take the batch for a constant
 
 
@@ -23,8 +25,10 @@ def traced(network: nn.Module, *examples: Tensor) -> ExportedProgram:
     except Exception as error:  # of many kinds, by what the network does; the reason is torch's own
         reason = " ".join(str(error).split())[:300]
         raise RunFailed(f"torch.export cannot trace this network ({type(error).__name__}: {reason})") from error
-    for node in program.graph.nodes:  # where it was traced: lines of code, with the paths of this machine
-        node.meta = {key: value for key, value in node.meta.items() if key not in ("stack_trace", "source_fn_stack")}
+    # Where it was traced: lines of code, with the paths of this machine. What is without gradients is a graph within.
+    for part in program.graph_module.modules():
+        for node in part.graph.nodes if isinstance(part, GraphModule) else ():
+            node.meta = {key: value for key, value in node.meta.items() if key not in LEFT_OUT}
     return program
 
 

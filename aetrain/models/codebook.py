@@ -36,7 +36,9 @@ class Codebook(nn.Module):
     @torch.no_grad()
     def nearest(self, z: Tensor) -> Tensor:
         """The code with the smallest distance to each vector: (…, D) -> int64 (…)."""
-        return torch.cdist(z.flatten(0, -2), self.vectors).argmin(1).view(z.shape[:-1])
+        # By one product whatever the batch: torch's own choice depends on its size, which could not be traced.
+        distance = torch.cdist(z.flatten(0, -2), self.vectors, compute_mode="use_mm_for_euclid_dist")
+        return distance.argmin(1).view(z.shape[:-1])
 
     @torch.no_grad()
     def follow(self, z: Tensor, codes: Tensor, decay: Tensor, restart: Tensor) -> None:

@@ -15,7 +15,7 @@ from aetrain.exporting.networks import halves
 from tests.conftest import PYTHON, build
 
 COLOUR = (3, 9, 14)  # sides that convolutions pad and crop
-USUAL = [("beta_vae", "conv", (), COLOUR)]
+USUAL = [("beta_vae", "conv", (), COLOUR), ("vq_vae", "conv", (), COLOUR)]
 EVERY = [
     (model, net, ("model.tied=false",) if model == "contractive" and not NETS[net].is_dense else (), COLOUR)
     for model in sorted(MODELS)
