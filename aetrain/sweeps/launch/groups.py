@@ -49,8 +49,9 @@ def structure(config: Any) -> tuple:
 
 
 def bytes_per_member(config: Any, facts: Facts) -> int:
-    """Memory that a member of a stack takes: parameters, gradients, the optimizer's two slots, what the forward pass
-    keeps for the backward pass, counted on a batch, and as much again for what comes and goes."""
+    """Memory that a member of a stack takes: parameters, gradients, the optimizer's two slots and a copy of the
+    parameters that comes and goes (in the precision of products, or when the rows are made); what the forward pass
+    keeps for the backward pass, counted on a batch, and as much again."""
     with torch.random.fork_rng(devices=[]):
         model = models.build(config.model, config.net, config.prior, facts)
         kept: dict[int, int] = {}
@@ -62,7 +63,7 @@ def bytes_per_member(config: Any, facts: Facts) -> int:
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             model(torch.rand(config.trainer.batch_size, *facts.image_shape))
     parameters = sum(p.numel() * p.element_size() for p in model.parameters())
-    return 4 * parameters + 2 * sum(kept.values())
+    return 5 * parameters + 2 * sum(kept.values())
 
 
 def free_memory(device: torch.device) -> int:

@@ -202,6 +202,7 @@ class Stacked:
     def _conclude(self, label: str, training: Training) -> None:
         metrics = conclude(training)
         tell(training, metrics)
+        training.tested = None  # whose diagnostics lie on the device
         self._outcomes[label] = objective(training.config, metrics)
         self._refresh_report()
 
