@@ -21,8 +21,8 @@ class Decomposition(NamedTuple):
 
 
 def decompose(z: Tensor, mu: Tensor, logvar: Tensor, log_prior: Tensor, log_weights: Tensor) -> Decomposition:
-    """Chen et al. 2018, eq. 2, at one draw of every image's posterior. z, mu, logvar: (B, D); log_prior: log p(z) of a
-    prior with independent dimensions, (B,); log_weights: (B, B), see below."""
+    """Chen et al. 2018, eq. 2, at one draw of every image's posterior. z, mu, logvar: (B, D); log_prior: log p(z),
+    (B,); where its dimensions depend on one another, dimension_kl has that in it; log_weights: (B, B), see below."""
     own = log_normal(z, mu, logvar).sum(1)
     log_q, log_product = _densities(z, mu, logvar, log_weights)
     return Decomposition(own - log_q, log_q - log_product, log_product - log_prior)

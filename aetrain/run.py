@@ -195,17 +195,22 @@ def _strict(values: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def _histogram(values: Tensor) -> HistogramProto:
-    """64 bins of equal width over the finite values, counted where they lie."""
+    """64 bins of equal width over the finite values, counted where they lie (not by torch.histc, which has no
+    deterministic kernel on a GPU)."""
     finite = values.detach().flatten().float()
     finite = finite[finite.isfinite()]
     if not len(finite):
         return HistogramProto()
+    low, high = finite.aminmax()
+    places = ((finite - low) * (64 / (high - low).clamp(min=torch.finfo(finite.dtype).tiny))).long().clamp(0, 63)
+    counts = torch.zeros(64, dtype=torch.int64, device=places.device)
+    counts.index_add_(0, places, torch.ones_like(places))
     squares = torch.linalg.vector_norm(finite, dtype=torch.float64).square()
-    about = torch.stack([*finite.aminmax(), finite.sum(dtype=torch.float64), squares])
-    least, most, total, squares = about.tolist()
+    least, most, total, squares = torch.stack([low, high, finite.sum(dtype=torch.float64), squares]).tolist()
+    edges = np.linspace(least, most, 65) if most > least else least + np.linspace(-0.5, 0.5, 65)
     return HistogramProto(
         min=least, max=most, num=len(finite), sum=total, sum_squares=squares,
-        bucket_limit=np.linspace(least, most, 65)[1:].tolist(), bucket=torch.histc(finite, 64).tolist(),
+        bucket_limit=edges[1:].tolist(), bucket=counts.tolist(),
     )  # fmt: skip
 
 

@@ -280,3 +280,12 @@ def test_images_of_any_shape_and_a_batch_of_two(shape, k):
     assert all(p.grad.isfinite().all() for p in net.parameters())
     found = net.eval().diagnostics(net.latents(torch.rand(2, *shape)))
     assert all(value.isfinite().all() for value in found.values()) and net.sample(2).shape == (2, *shape)
+
+
+@pytest.mark.parametrize("prior", ["mixture", "vamp"])
+def test_weights_that_have_diverged_are_no_crash(prior):
+    """The last update of a run may have overflowed: its evaluation says so in its numbers."""
+    mu = torch.tensor([[0.0, 1.0], [torch.nan, torch.inf]])
+    net = build("model=vae", f"prior={prior}", "prior.components=3", "model.latent_dim=2")
+    found = net.prior.kl_per_dimension(mu, torch.zeros(2, 2))
+    assert found.shape == (2, 2) and not found[1].isfinite().any()

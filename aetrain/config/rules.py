@@ -137,12 +137,21 @@ def check_objective(config: Config) -> None:
             )
         if not card(config.data).n_classes:
             raise UserError(f"task=classify: data={config.data.name} has no labels here; choose data with labels")
+        if len(task.layers) > 1 and model.likelihood == "discretized_logistic":
+            raise UserError(
+                "model.likelihood=discretized_logistic: task=classify stacks layers on codes, which are no pixels; "
+                "give model.likelihood=gaussian"
+            )
+        if len(task.layers) > 1 and config.prior is not None and config.prior.name == "vamp":
+            raise UserError(
+                "prior=vamp: its pseudo-inputs are images, and task=classify stacks layers on codes; give prior=normal"
+            )
         for units in task.layers:
             dataclasses.replace(model, latent_dim=units)  # checks the model's values against this size
     if config.trainer.nll_samples and not isinstance(model, VAE):
         raise UserError(
             f"trainer.nll_samples={config.trainer.nll_samples}: model={model.name} has no density to sample from; "
-            "that takes model=vae, beta_vae or iwae"
+            "that takes a VAE, such as model=vae"
         )
     if config.optimizer.name == "lbfgs":
         check_lbfgs(config)
@@ -197,10 +206,11 @@ def check_linear(config: Config) -> None:
     model, wanted = config.model, {"ae": "squared_error", "vae": "gaussian"}
     fits = config.net.name == "linear" and model.likelihood == wanted.get(model.name) and model.output == "identity"
     fits = fits and (config.prior is None or config.prior.name == "normal")
+    fits = fits and not getattr(model, "sigma_per_channel", False)
     if not fits or getattr(model, "tied", False) or getattr(model, "code_activation", "identity") != "identity":
         raise UserError(
             "task=linear: needs model=ae model.likelihood=squared_error or model=vae model.likelihood=gaussian, with "
-            "net=linear model.output=identity prior=normal and neither tied weights nor a code activation"
+            "net=linear model.output=identity prior=normal, one sigma and neither tied weights nor a code activation"
         )
 
 

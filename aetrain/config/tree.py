@@ -162,6 +162,7 @@ def config_hash(config: Any, content: str | None = None) -> str:
     """12 hexadecimal digits over the resolved configuration, without paths and logging, and a sum of what its data hold
     where these are the user's own: see data/card.py."""
     kept = {key: value for key, value in flatten(plain(config)).items() if not _NOT_HASHED.match(key)}
+    kept["device.index"] = 0  # which of several GPUs was free
     kept |= {} if content is None else {"data.content": content}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
 

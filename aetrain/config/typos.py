@@ -213,7 +213,7 @@ def _chosen(words: Sequence[str]) -> dict[str, str]:
 @functools.cache
 def _of_file(name: str) -> dict[str, str]:
     """Group → option of the defaults list of a file of ours."""
-    paths = [folder / f"{name}.yaml" for folder in packages.conf_folders() if re.fullmatch(r"[\w/]+", name)]
+    paths = [folder / f"{name}.yaml" for folder in packages.conf_folders() if re.fullmatch(r"[\w/]{1,100}", name)]
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
         return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +13,7 @@ from aetrain.evaluation.terms import PAIRS, evaluating
 from aetrain.models import Autoencoder
 
 AT_ONCE = 500  # images
+DIMENSIONS = 64  # of a code, up to which all PAIRS are taken: the time grows with both
 
 
 def independence(model: Autoencoder, split: Split, factors: Sequence[str], seed: int) -> dict[str, float]:
@@ -28,10 +30,12 @@ def independence(model: Autoencoder, split: Split, factors: Sequence[str], seed:
 
 
 @torch.no_grad()
-def total_correlation(model: Autoencoder, split: Split, seed: int, most: int = PAIRS) -> float:
+def total_correlation(model: Autoencoder, split: Split, seed: int, most: int | None = None) -> float:
     """KL(q(z) ‖ Π_d q(z_d)) of the aggregate posterior in nats, estimated as in β-TCVAE (Chen et al. 2018, stratified)
-    from a draw of the posterior of each of the first `most` images; always in float32."""
+    from a draw of the posterior of each of the first `most` images, by default PAIRS, fewer of large codes; always in
+    float32."""
     parts = []
+    most = most or int(PAIRS * min(1.0, DIMENSIONS / math.prod(model.code_shape)) ** 0.5)
     with evaluating(model):
         for x, y in split.chunks(AT_ONCE, most):
             with model.noise.fixed(seed, sum(len(z) for z, _, _ in parts)):

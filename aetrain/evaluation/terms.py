@@ -67,7 +67,7 @@ def evaluated(model: Any, split: Split, batch_size: int, seed: int, precision: P
 def measured(model: Autoencoder, x: Tensor, y: Tensor) -> Answers:
     """A batch's terms and latents. Both ask the encoder about the same images, and encoding is half of an evaluation:
     it answers once."""
-    with _encoding_once(model):
+    with _encoding_once(model, x):
         return model(x, y), model.latents(x, y)
 
 
@@ -117,14 +117,15 @@ def _means(model: Autoencoder, split: Split, batch_size: int, seed: int, most: i
 
 
 @contextmanager
-def _encoding_once(model: Autoencoder) -> Iterator[None]:
-    """Within: the encoder remembers its answer to the tensor that it was last given."""
-    compute, asked, answer = model.encoder.forward, None, None
+def _encoding_once(model: Autoencoder, images: Tensor) -> Iterator[None]:
+    """Within: the encoder remembers its answer to these images."""
+    compute, answer = model.encoder.forward, None
 
     def remember(x: Tensor) -> Tensor:
-        nonlocal asked, answer
-        if asked is not x:
-            asked, answer = x, compute(x)
+        nonlocal answer
+        if x is not images:
+            return compute(x)
+        answer = compute(x) if answer is None else answer
         return answer
 
     model.encoder.forward = remember  # on the instance, before the class's own

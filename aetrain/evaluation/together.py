@@ -58,7 +58,7 @@ class Together(nn.Module):
 
     @contextmanager
     def split_statistics(self, values: Mapping[str, Tensor]) -> Iterator[None]:
-        """See Autoencoder. values: (K,) each."""
+        """See Autoencoder. values: (K, …) each."""
         before, self._statistics = self._statistics, values
         try:
             yield

@@ -19,6 +19,8 @@ from aetrain.nets.activations import ACTIVATIONS
 from aetrain.nets.conv import ConvDecoder, ConvEncoder
 from aetrain.nets.mlp import MLPDecoder, MLPEncoder, TiedDecoder
 from aetrain.nets.residual import ResidualDecoder, ResidualEncoder, doubled
+from aetrain.priors.normal import Normal
+from aetrain.priors.prior import MixturePrior
 
 PIXEL, CODE = 2e-3, 1e-2  # the largest differences from the model that the page may show
 SHARE = 0.5  # of them that rounding may take on the images on which it is tried: others are decoded, too
@@ -49,6 +51,10 @@ class Networks:
 
 def networks(model: Autoencoder) -> Networks:
     """Raises a UserError for networks of another kind than ours."""
+    if not isinstance(model.prior, MixturePrior | Normal | None):
+        raise UserError(
+            f"prior={model.prior.__class__.__name__}: the page does not know this prior; aetrain sample does"
+        )
     encoder, decoder = _steps(model, model.encoder), _steps(model, model.decoder)
     if model.config.needs_labels and model.facts.n_classes > 1:
         encoder = [Step("add_label", model.label_images.flatten(1)), *encoder]

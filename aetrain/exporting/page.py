@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from aetrain.config.schema.model.base import LINKED
 from aetrain.models import Autoencoder
+from aetrain.priors.normal import Normal
 from aetrain.priors.prior import MixturePrior, Prior
 
 TEXT = """# {model}, exported
@@ -88,13 +89,14 @@ def page(model: Autoencoder, files: Mapping[str, str], differences: Mapping[str,
     return TEXT.format(
         model=model.config.name, **shown, white=_white(model), scaled=_scaled(model.facts.scale),
         meaning=_meaning(model), output=_output(model),
-        files="\n".join(rows), sampling="" if model.prior is None else _sampling(model.prior, shown),
+        files="\n".join(rows), sampling=_sampling(model.prior, shown),
     )  # fmt: skip
 
 
-def _sampling(prior: Prior, shown: Mapping[str, str]) -> str:
-    told = MIXTURE if isinstance(prior, MixturePrior) else NORMAL
-    return SAMPLING.format(**shown, prior=told["prior"], draw=told["draw"].format(**shown))
+def _sampling(prior: Prior | None, shown: Mapping[str, str]) -> str:
+    """Nothing without a prior, or of one that someone else has written."""
+    told = next((text for kind, text in ((MixturePrior, MIXTURE), (Normal, NORMAL)) if isinstance(prior, kind)), None)
+    return "" if told is None else SAMPLING.format(**shown, prior=told["prior"], draw=told["draw"].format(**shown))
 
 
 def _sizes(shape: tuple[int, ...]) -> str:

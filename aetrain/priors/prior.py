@@ -97,7 +97,7 @@ class MixturePrior(Prior):
         step = ((high - low) / (POINTS - 1)).clamp(min=torch.finfo(z.dtype).tiny)
         table = self._log_marginals(low + step * torch.arange(POINTS, device=z.device).unsqueeze(1))
         place = ((z - low) / step).clamp(0, POINTS - 1)
-        left = place.long().clamp(max=POINTS - 2)
+        left = place.long().clamp(0, POINTS - 2)  # NaN, of weights that diverged, is no place
         log_p = torch.lerp(table.gather(0, left), table.gather(0, left + 1), place - left)
         cross = (shares.unsqueeze(1) * log_p.unflatten(0, (-1, NODES))).sum(1) / shares.sum()
         return -0.5 * (math.log(2 * math.pi) + 1 + logvar) - cross

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from contextlib import nullcontext
 
 import torch
 
@@ -40,9 +41,11 @@ MAIN = (
 def run(work: Work) -> dict[str, float]:
     """Every term and diagnostic of a split, under the names that they have in TensorBoard, then the likelihood, image
     quality, and what the codes tell of labels and factors."""
-    found = terms(work) | of_all_codes(work) | nll(work) | by_likelihood(work) | of_samples(work)
+    found = terms(work)
+    is_finite = math.isfinite(found["loss"])
+    found |= (of_all_codes(work) if is_finite else {}) | nll(work) | by_likelihood(work) | of_samples(work)
     found |= quality(work)
-    if work.task.codes and not math.isfinite(found["loss"]):
+    if not is_finite:
         log.info("the loss is not finite: what the codes tell is left out")
     elif work.task.codes:
         found |= of_codes(work)
@@ -57,7 +60,8 @@ def run(work: Work) -> dict[str, float]:
 def of_all_codes(work: Work) -> dict[str, float]:
     """What training says of the test split beyond terms, with its noise."""
     seed = mix(work.run_seed, "evaluation", work.split_name)
-    with work.said("total correlation of the codes"):
+    told = ["total correlation"] * work.model.has_posterior + ["MIG"] * bool(work.factors)
+    with work.said(f"{' and '.join(told)} of the codes") if told else nullcontext():
         return independence(work.model, work.split, work.factors, seed)
 
 

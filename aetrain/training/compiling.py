@@ -32,24 +32,27 @@ def is_compiled(config: Any, device: torch.device, state: Mapping[str, Any] | No
     """What trainer.compile asks for; of auto, where the steps repay the time to compile. A resumed run stays as it
     was, since the two agree to rounding only. state: of its checkpoint."""
     asked = config.trainer.compile
-    if asked is False:
-        return False
-    chosen = asked is True or (pays(config, device) if state is None else bool(state.get("compiled")))
-    if chosen:
+    if asked == "auto":
+        wanted = pays(config, device) if state is None else bool(state.get("compiled"))
+        asked = wanted and is_possible(config, device)
+    if asked:
         keep(config, device)
-    return chosen
+    return asked
+
+
+def is_possible(config: Any, device: torch.device) -> bool:
+    """Whether such a step can be compiled here."""
+    return (
+        device.type in SAVED
+        and config.optimizer.name != "lbfgs"
+        and config.device.precision != "fp16"
+        and shutil.which(compiler()) is not None
+    )
 
 
 def pays(config: Any, device: torch.device) -> bool:
     """Of this run on this device. Convolutions gain nothing on a CPU."""
-    possible = (
-        device.type in SAVED
-        and config.optimizer.name != "lbfgs"
-        and config.device.precision != "fp16"
-        and (config.net.is_dense or device.type != "cpu")
-        and shutil.which(compiler()) is not None
-    )
-    if not possible:
+    if not is_possible(config, device) or (device.type == "cpu" and not config.net.is_dense):
         return False
     gain = total_steps(config) * SAVED[device.type]
     mark = _mark(config, device)
@@ -76,8 +79,10 @@ def _mark(config: Any, device: torch.device) -> Path | None:
     scalars = hparams(config.model)  # which are data of the compiled step
     model = {key: value for key, value in plain(config.model).items() if key not in scalars and key != "schedule"}
     trainer, data = config.trainer, card(config.data)
-    compiled = (model, plain(config.net), data.image_shape, trainer.batch_size, trainer.clip_norm,
-                config.optimizer.name, config.device.precision, device.type, str(torch.__version__))  # fmt: skip
+    prior = config.prior and plain(config.prior)
+    optimizer = {key: value for key, value in plain(config.optimizer).items() if key not in ("lr", "schedule")}
+    compiled = (model, plain(config.net), prior, data.image_shape, trainer.batch_size, trainer.clip_norm, optimizer,
+                config.device.precision, device.type, str(torch.__version__))  # fmt: skip
     name = hashlib.blake2b(repr(compiled).encode(), digest_size=12).hexdigest()
     with suppress(UserError):
         return default_root() / "compiled" / f"{name}.mark"

@@ -282,7 +282,8 @@ class Training:
             self.model.load_state_dict(best["model"])
         self.tested = self.evaluate("test")
         seed = self.evaluation_seed("test")
-        self.tested.terms.update(independence(self.model, self.splits.test, self.splits.factors, seed))
+        if math.isfinite(self.tested.terms["loss"]):  # else it is said to have diverged
+            self.tested.terms.update(independence(self.model, self.splits.test, self.splits.factors, seed))
         if samples := self.config.trainer.nll_samples:
             seed = mix(self.config.seed, "importance samples", "test")
             self.tested.terms["nll"] = importance_nll(self.model, self.splits.test, samples, seed)
@@ -301,6 +302,10 @@ class Training:
     def tell(self, split: str, evaluation: Evaluation) -> None:
         """For a stack's member: what the next `evaluate` would find out."""
         self._told[split] = evaluation
+
+    def forget(self) -> None:
+        """What it was told and has not asked for."""
+        self._told.clear()
 
     def _log_evaluation(self, split: str, evaluation: Evaluation, histograms: bool = True) -> dict[str, float]:
         """Every scalar carries its split. The histograms are of one split only: of the validation images, or of the

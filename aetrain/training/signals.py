@@ -100,18 +100,22 @@ def listening() -> Iterator[Requests]:
         yield requests
         return
     theirs = {number: signal.getsignal(number) for number in (*EXIT_CODES, *USER) if _is_foreign(number)}
+    handed_over = {number: handler for number, handler in theirs.items() if number in USER}
     # Who starts a run in the background of a script has its SIGINT ignored: that stays so. SIGUSR1 is ignored by the
     # command line itself until there is something to write.
     ours = [n for n in EXIT_CODES if signal.getsignal(n) is not signal.SIG_IGN and n not in theirs]
-    before = {number: signal.signal(number, requests.receive) for number in (*ours, signal.SIGUSR1)}
-    handed_over = {number: handler for number, handler in theirs.items() if number in USER}
-    before |= {number: signal.signal(number, requests.stop_for) for number in handed_over}
+    receivers = dict.fromkeys((*ours, signal.SIGUSR1), requests.receive) | dict.fromkeys(handed_over, requests.stop_for)
+    before = {number: signal.signal(number, receiver) for number, receiver in receivers.items()}
+    ended = True
     try:
         yield requests
+    except Exception:  # of its own: it is not to be begun again
+        ended = False
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if requests.stop in handed_over:
+        if ended and requests.stop in handed_over:
             handed_over[requests.stop](requests.stop, None)
 
 

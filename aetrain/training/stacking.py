@@ -125,6 +125,7 @@ class Stack:
                 self._evaluate("val")
             self._evaluate_end()
             each(Training.begin)
+            self._forget()
             bar = ProgressBar(first.total_steps, self.step, first.config.trainer.epochs)
             with bar as first.bar, first.requests.deferred():
                 self._run(first, each)
@@ -146,14 +147,17 @@ class Stack:
             for member in self.active.values():
                 member.step = self.step
             first.bar.advance(self.step, math.ceil(next(iter(self.active.values())).epoch))
-            if any(member.is_due() for member in self.active.values()):
+            due = [member.is_due() for member in self.active.values()]  # of each: it looks at the clock
+            if any(due):
+                is_late = any(member.is_out_of_time for member in self.active.values())
                 for member in self.active.values():
-                    member.pending = True
+                    member.pending, member.is_out_of_time = True, is_late
                 self._tell()
-                if self.step % first.batches.per_epoch == 0 or self.step == first.total_steps:
+                if is_late or self.step % first.batches.per_epoch == 0 or self.step == first.total_steps:
                     self._evaluate("val")
                 self._evaluate_end()
                 each(Training.look)
+                self._forget()
             if first.requests.checkpoint:
                 each(lambda member: member.save("last"))
             first.requests.answer(f"step {self.step}", first.run.folder.parent)
@@ -172,6 +176,7 @@ class Stack:
             self.meters.share([member.meters for member in self.members])
             self.latch.share([member.latch for member in self.members])
         self.step += done
+        self._forget()
 
     def _evaluate_end(self) -> None:
         """The test of all that have made their steps; the best weights are each member's own business."""
@@ -200,6 +205,12 @@ class Stack:
             member.meters.tell(sums)
             member.latch.tell(int(first_bad))
 
+    def _forget(self) -> None:
+        """What members were told and have not asked for: it is no longer so."""
+        for member in self.members:
+            member.latch.tell(None)
+            member.forget()
+
 
 class StackSchedule:
     """The members' schedules as one: a copy per value, not one per member."""
@@ -208,14 +219,18 @@ class StackSchedule:
         """buffers: the stack's, (K,) each."""
         self._groups = [one.param_groups for one in (members[0].optimizer, optimizer, *(m.optimizer for m in members))]
         self._schedulers = [member.scheduler for member in members]
-        self._rows = [buffers[name] for name in self._schedulers[0].hparams(0)]
+        # What any of them schedules; the others hold it where it is.
+        names = dict.fromkeys(name for scheduler in self._schedulers for name in scheduler.hparams(0))
+        self._held = [{name: getattr(member.config.model, name) for name in names} for member in members]
+        self._rows = [buffers[name] for name in names]
         own = self._schedulers[0].places  # the learning rates, which all share, and the first member's hparams
-        self._rates = len(own) - len(self._rows)
+        self._rates = len(own) - len(self._schedulers[0].hparams(0))
         self.places = [*own[: self._rates], *self._rows]
 
     def values(self, step: int) -> list[float | list[float]]:
         rates = self._schedulers[0].values(step)[: self._rates]
-        members = [scheduler.hparams(step).values() for scheduler in self._schedulers]
+        pairs = zip(self._held, self._schedulers, strict=True)
+        members = [(held | scheduler.hparams(step)).values() for held, scheduler in pairs]
         return [*rates, *map(list, zip(*members, strict=True))]
 
     def apply(self, step: int) -> None:

@@ -44,8 +44,8 @@ class Latch:
         """Of a stack, what `tell` is told of each member: (K,) int64."""
         return torch.where(self._good, -1, self._good_steps)
 
-    def tell(self, first_bad: int) -> None:
-        """For a stack's member: what `first_bad` would ask the device for. Holds until it is told anew."""
+    def tell(self, first_bad: int | None) -> None:
+        """For a stack's member: what `first_bad` would ask the device for, until it is told None."""
         self._told = first_bad
 
     def prepare(self, count: int) -> None:

@@ -75,7 +75,7 @@ def test_the_gpus_of_a_machine_are_shared_out(aetrain, monkeypatch):
     """Pretended ones: the processes do not see them, and train on the CPU. Those that are through make room."""
     for module in (launched, ways):
         monkeypatch.setattr(module, "cuda_device_count", lambda: 2)
-    line = ["-m", "model=beta_vae", "model.beta=1,2,4", "net.hidden=[8]", *(w for w in SMALL if w != "device=cpu")]
+    line = ["-m", "model=vae", "seed=0,1,2", "net.hidden=[8]", *(w for w in SMALL if w != "device=cpu")]
     code, out, err = aetrain(*line, "hydra.sweep.dir=sweep")
     assert code == 0, err
     assert "3 runs, 2 at a time in processes of" in out and "on 2 GPUs" in out
@@ -89,13 +89,14 @@ def test_runs_that_are_to_be_on_a_certain_gpu_stay_there(monkeypatch):
     for module in (launched, ways):
         monkeypatch.setattr(module, "cuda_device_count", lambda: 2)
 
-    def way(*overrides, mode="auto"):
+    def way(*overrides, mode="auto", count=2):
         one = Member("0_a", compose(*overrides), overrides)
-        runs = [launched.Launched(None, one, "0"), launched.Launched(None, one, "1")]
+        runs = [launched.Launched(None, one, "0")] * count
         sweep = ways.Sweep(None, None, None, mode, None, None)
         return sweep._mode(runs), sweep._places(runs)
 
     assert way("device.threads=1") == ("processes", [0, 1])
+    assert way("device.threads=1", count=4)[0] == "stack"  # which takes one GPU, and less time
     assert way("device.index=0") == ("stack", [None] * cpu_quota())
     assert way("device=cpu") == ("processes" if cpu_quota() > 1 else "sequential", [None] * min(2, cpu_quota()))
 

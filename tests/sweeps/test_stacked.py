@@ -1,7 +1,9 @@
 """Which members become one stack, and a stack that is interrupted."""
 
 import dataclasses
+import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from aetrain.sweeps.launch.groups import (
     structure,
     why_alone,
 )
-from aetrain.training import stacking
+from aetrain.training import loop, stacking
 from tests.conftest import SMALL, compose, facts
 from tests.sweeps.test_launcher import members
 from tests.test_resume import Killed, assert_identical, result
@@ -109,6 +111,59 @@ def test_a_stack_that_runs_out_of_memory_goes_on_as_two(aetrain, monkeypatch):
     assert "a stack of 3 does not fit into the memory: as two" in out and out.count("resumed at step 4 of 6") == 3
     for one, other in zip(members(aetrain.folder / "sweep"), members(aetrain.folder / "reference"), strict=True):
         assert result(one)["metrics"] == pytest.approx(result(other)["metrics"], rel=3e-3)
+
+
+def test_members_of_a_stack_have_schedules_of_their_own(aetrain):
+    """Of other kinds, and of other hparams; what a member schedules is in no other's row."""
+    line = ["-m", "model=beta_vae", "net.hidden=[32]", *SMALL, "trainer.log_every=1", "hydra.sweep.dir=sweep"]
+    swept = ["model.schedule.beta.kind=constant,linear", "model.schedule.recon_weight.kind=constant,cosine"]
+    ends = {}
+    for way in ("stack", "sequential"):
+        code, _, err = aetrain(*line, *swept, f"hydra.launcher.mode={way}", f"hydra.sweep.dir={way}")
+        assert code == 0, err
+        rows = [(m / "metrics.jsonl").read_text().splitlines() for m in members(aetrain.folder / way)]
+        ends[way] = [[json.loads(row) for row in member] for member in rows]
+    assert len(ends["stack"]) == 4
+    for ours, theirs in zip(ends["stack"], ends["sequential"], strict=True):
+        for name in ("hparam/beta", "hparam/recon_weight"):
+            assert [row[name] for row in ours if name in row] == [row[name] for row in theirs if name in row]
+        found, expected = ([row["train/loss"] for row in rows if "train/loss" in row] for rows in (ours, theirs))
+        assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_stack_whose_time_is_over_stops_together_and_goes_on_as_one(aetrain, monkeypatch):
+    line = ["-m", "model=beta_vae", "model.beta=1,4", "net.hidden=[32]", *SMALL, "trainer.epochs=2",
+            "trainer.max_steps=null", "hydra.launcher.mode=stack", "hydra.sweep.dir=sweep"]  # fmt: skip
+    moments = iter(range(10_000))  # a clock on which every look is a second
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.time, "monotonic", lambda: float(next(moments)))
+        code, _, err = aetrain(*line, "trainer.minutes=0.5", "trainer.checkpoint_minutes=1000")
+    assert code == 0, err
+    steps = {torch.load(m / "checkpoints" / "last.pt", weights_only=True)["step"] for m in members(Path("sweep"))}
+    assert len(steps) == 1 and 0 < steps.pop() < 12
+    code, out, err = aetrain("resume=sweep")
+    assert code == 0 and "a stack of 2" in out, err
+    assert [result(m)["step"] for m in members(Path("sweep"))] == [12, 12]
+
+
+def test_a_members_numbers_that_went_wrong_since_the_last_look_are_not_saved(aetrain, monkeypatch):
+    """A request for a checkpoint between two log points: the latch is asked, not what it said at the last one."""
+    steps = stacking.Stack._steps
+
+    def poisoned(self):
+        if self.step == 4:
+            with torch.no_grad():
+                next(iter(self._rows[0].values()))[1].fill_(torch.nan)
+        steps(self)
+        if self.step == 5:
+            self.members[0].requests.checkpoint = True
+
+    monkeypatch.setattr(stacking.Stack, "_steps", poisoned)
+    line = [*LINE, "trainer.checkpoint_minutes=1000", "hydra.sweep.dir=sweep"]
+    code, _, err = aetrain(*line)
+    assert code == 1 and "1 of 3 runs failed" in err and "diverged" in err
+    saved = torch.load(members(Path("sweep"))[1] / "checkpoints" / "last.pt", weights_only=True)["model"]
+    assert all(value.isfinite().all() for value in saved.values())
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_a_wide_posterior_varies_its_image_more(trained, tmp_path):
 def test_what_a_model_lacks_is_said(flat, tmp_path):
     with pytest.raises(UserError, match="has no posterior"):
         package.sample(flat, "around=0")
-    with pytest.raises(UserError, match="density=gaussian or mixture"):
+    with pytest.raises(UserError, match="model=ae has none; give density=gaussian"):
         package.sample(flat, "density=prior")
     with pytest.raises(UserError, match="give range=posterior"):
         package.traverse(flat, "range=prior")

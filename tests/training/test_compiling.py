@@ -14,7 +14,8 @@ AUTO = ["trainer.compile=auto", "trainer.epochs=100000"]
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that it is as before afterwards
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
     monkeypatch.setattr(compiling, "compiler", lambda: "true")  # a command that is there
 
 
@@ -49,7 +50,9 @@ def test_without_a_compiler_it_is_eager(monkeypatch):
     assert not is_compiled(compose(*AUTO), CPU, None)
 
 
-def test_a_resumed_run_stays_as_it_was():
+def test_a_resumed_run_stays_as_it_was_where_it_can(monkeypatch):
+    monkeypatch.setattr("aetrain.device.cuda_device_count", lambda: 1)
     assert is_compiled(compose(*steps(0)[:1], "trainer.epochs=1"), CPU, {"compiled": True})
+    assert not is_compiled(compose("trainer.compile=auto", "device.precision=fp16"), CPU, {"compiled": True})
     assert not is_compiled(compose(*AUTO), CPU, {"compiled": False})
     assert not is_compiled(compose(*AUTO), CPU, {})  # of a version that did not say

@@ -9,10 +9,9 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import ConfigCompositionException, HydraException
+from hydra.errors import HydraException
 from hydra.types import HydraContext
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from aetrain.hydra_parts import apply_overrides, overrides_dirname
 
@@ -39,10 +38,7 @@ class Composition:
         if of_options is None or not all(_has(of_options, override) for override in values):
             return self._loader.load_sweep_config(self._config, list(words))
         composed = copy.deepcopy(of_options)
-        try:
-            apply_overrides(values, composed)
-        except OmegaConfBaseException as error:
-            raise ConfigCompositionException() from error
+        apply_overrides(values, composed)
         composed.hydra.overrides.task = list(words)
         composed.hydra.job.override_dirname = overrides_dirname([*options, *values], composed.hydra.job.config)
         return composed

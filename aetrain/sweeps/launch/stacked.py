@@ -162,13 +162,17 @@ class Stacked:
         return False
 
     def _halve(self) -> None:
-        """Go on as two stacks, from the members' last checkpoints."""
+        """Go on as two stacks, from the members' last checkpoints: of those that are at the same step."""
         gc.collect()  # what the error's frames have kept
         torch.cuda.empty_cache()
         left = [launched for label, launched in self._launched.items() if label not in self._outcomes]
         log.info("a stack of %d does not fit into the memory: as two", len(left))
-        for half in portions(left, -(-len(left) // 2)):
-            Stacked(half, self._context).run()
+        at: dict[int | None, list[Launched]] = {}
+        for launched in left:
+            at.setdefault(_next_step(launched.member.config, launched.folder), []).append(launched)
+        for members in at.values():
+            for part in portions(members, min(len(members), -(-len(left) // 2))):
+                Stacked(part, self._context).run()
 
     def _train_stack(self, first: Config) -> None:
         if first.trainer.compile is True:

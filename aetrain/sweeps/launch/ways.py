@@ -26,6 +26,7 @@ from aetrain.sweeps.members import LAUNCH
 log = logging.getLogger(__name__)
 
 MODES = LAUNCH["aetrain"]["mode"]
+OF_A_STACK = 1.5  # how long a stack takes, in runs of one: 32 betas took 1.9
 
 
 def check_ways(mode: Any, workers: Any, memory_gb: Any) -> None:
@@ -55,7 +56,9 @@ class Sweep:
         members = [one for one in launched if one.member and first_of.setdefault(one.member.folder, one) is one]
         log.info("%s", self.config.hydra.sweep.dir)
         mode = self._mode(members)
-        if mode == "stack":
+        if not members:
+            pass  # a search's trials, all of which were refused
+        elif mode == "stack":
             from aetrain.sweeps.launch.stacked import run_stacked
 
             run_stacked(members, self.run_one, self.context, self.job, self.memory_gb)
@@ -109,14 +112,18 @@ class Sweep:
         return Launched(config, member, label(number, overrides, self.job.swept))
 
     def _mode(self, members: Sequence[Launched]) -> str:
-        """auto: a stack on one GPU, else processes, on the CPUs or on several GPUs."""
+        """auto: on CPUs processes; on GPUs a stack, or processes on several of them where they take less time."""
         if self.mode != "auto":
             return self.mode
         devices = {member.device for member in members}
         if len(members) < 2 or len(devices) > 1:
             return "sequential"
         if devices == {"cuda"}:
-            return "processes" if len(self._gpus(members)) > 1 else "stack"
+            from aetrain.sweeps.launch.groups import structure  # which imports torch
+
+            stacks = len({structure(member.member.config) for member in members})
+            gpus = max(1, len(self._gpus(members)))
+            return "processes" if gpus > 1 and stacks * OF_A_STACK > len(members) / gpus else "stack"
         return "processes" if cpu_quota() > 1 else "sequential"
 
     def _places(self, members: Sequence[Launched]) -> list[int | None]:
@@ -129,7 +136,10 @@ class Sweep:
 
     def _gpus(self, members: Sequence[Launched]) -> list[int]:
         """Over which the members are spread: all of the machine, but for members that are to be on a certain one."""
-        chosen = any("device.index" in given_keys(launched.member.overrides) for launched in members)
+        chosen = any(
+            launched.member.config.device.index or "device.index" in given_keys(launched.member.overrides)
+            for launched in members
+        )
         on_cpu = any(launched.device == "cpu" for launched in members)
         return [] if chosen or on_cpu else list(range(cuda_device_count()))
 

@@ -16,7 +16,7 @@ class BetaTCVAE(VAE):
     alpha: float = hparam("coefficient of mutual_information, of image and code", min=0)
     beta: float = hparam("coefficient of total_correlation, of the code's dimensions; 1, with 1 for the others, is the "
                          "VAE in expectation", min=0)  # fmt: skip
-    gamma: float = hparam("coefficient of dimension_kl, of each dimension from the prior", min=0)
+    gamma: float = hparam("coefficient of dimension_kl, of the dimensions, each for itself, from the prior", min=0)
     sampling: str = setting(
         "how q(z) is estimated from a batch: stratified, right in expectation, or weighted, as in the paper's "
         "experiments, which is too low and makes total_correlation too high",

@@ -13,7 +13,7 @@ class Contractive(Deterministic):
     """Contractive autoencoder (Rifai et al. 2011): recon + contraction_weight · contraction."""
 
     contraction_weight: float = hparam("coefficient of contraction, the encoder's squared Jacobian norm", min=0)
-    estimator: str = setting("of that norm; auto is exact, but for convolutions in training",
+    estimator: str = setting("of that norm; auto is exact for net=linear and mlp, else an estimate in training",
                              choices=("auto", "exact", "hutchinson"))  # fmt: skip
     probes: int = setting("random directions per image of Hutchinson's estimate", min=1,
                           only_if={"estimator": ("auto", "hutchinson")})  # fmt: skip

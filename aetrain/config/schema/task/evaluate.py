@@ -14,5 +14,5 @@ class Evaluate(OnImages):
 
     nll_samples: int = setting("importance samples per image for the NLL of models with a posterior and a likelihood; "
                                "0: none", min=0)  # fmt: skip
-    codes: bool = setting("also what the codes tell: k-NN and linear-probe accuracy beside pixels and PCA, scores of "
-                          "disentanglement where the factors are known, the Jacobian's norm")  # fmt: skip
+    codes: bool = setting("also what the codes tell: k-NN and linear-probe accuracy beside pixels and PCA, the "
+                          "Jacobian's norm, where factors are known SAP, DCI and other scores")  # fmt: skip
