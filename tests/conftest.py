@@ -40,7 +40,7 @@ def pytest_addoption(parser):
     )
     parser.addoption("--all", action="store_true", help="also what is marked `longer`: proofs that take their time")
     parser.addoption("--exports", action="store_true", help="export every model with every network (tests/exporting)")
-    parser.addoption("--mutations", type=int, default=10, help="so many hostile folders (test_hostile.py)")
+    parser.addoption("--mutations", type=int, default=5, help="so many hostile folders (test_hostile.py)")
 
 
 def pytest_configure(config):

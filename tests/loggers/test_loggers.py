@@ -165,6 +165,7 @@ def test_an_id_of_another_form_is_not_taken_over(aetrain, store):
     assert code == 2 and "it is a link" in err and not (aetrain.folder / "elsewhere").exists()
 
 
+@pytest.mark.longer
 def test_the_runs_of_a_sweep_are_runs_there_also_when_it_is_resumed(aetrain, store):
     """Stacked: several runs in one process."""
     own = ["logger=mlflow", f"logger.tracking_uri='{store}'"]

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries themselves
 @pytest.mark.parametrize(
     "engine",
     [
-        ["joblib", "hydra.launcher.n_jobs=2", "model.beta=1,2"],
+        longer(["joblib", "hydra.launcher.n_jobs=2", "model.beta=1,2"]),
         longer(["submitit_local", "model.beta=4,2"]),
     ],
     ids=lambda engine: engine[0],
@@ -116,6 +116,7 @@ DIVERGING = [*SMALL, "model=ae", "model.output=identity", "optimizer=sgd", "hydr
              "hydra.launcher.mode=sequential"]  # fmt: skip
 
 
+@pytest.mark.longer
 def test_a_search_outlives_a_diverged_trial_and_goes_on_from_its_storage(aetrain):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     line = ["-m", *DIVERGING, "hydra.sweeper.n_trials=4", "hydra.sweeper.storage=sqlite:///search.db",

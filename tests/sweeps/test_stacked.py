@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from aetrain.config import stored
 from aetrain.sweeps.launch.groups import (
     FILES_OF_A_MEMBER,
     OTHER_FILES,
@@ -17,6 +18,7 @@ from aetrain.sweeps.launch.groups import (
     why_alone,
 )
 from aetrain.training import loop, stacking
+from aetrain.training.schedules import factor
 from tests.conftest import SMALL, compose, facts
 from tests.sweeps.test_launcher import members
 from tests.test_resume import Killed, assert_identical, result
@@ -115,20 +117,26 @@ def test_a_stack_that_runs_out_of_memory_goes_on_as_two(aetrain, monkeypatch):
 
 def test_members_of_a_stack_have_schedules_of_their_own(aetrain):
     """Of other kinds, and of other hparams; what a member schedules is in no other's row."""
-    line = ["-m", "model=beta_vae", "net.hidden=[32]", *SMALL, "trainer.log_every=1", "hydra.sweep.dir=sweep"]
+    line = ["-m", "model=beta_vae", "net.hidden=[8]", *SMALL, "hydra.launcher.mode=stack", "hydra.sweep.dir=sweep"]
     swept = ["model.schedule.beta.kind=constant,linear", "model.schedule.recon_weight.kind=constant,cosine"]
-    ends = {}
-    for way in ("stack", "sequential"):
-        code, _, err = aetrain(*line, *swept, f"hydra.launcher.mode={way}", f"hydra.sweep.dir={way}")
-        assert code == 0, err
-        rows = [(m / "metrics.jsonl").read_text().splitlines() for m in members(aetrain.folder / way)]
-        ends[way] = [[json.loads(row) for row in member] for member in rows]
-    assert len(ends["stack"]) == 4
-    for ours, theirs in zip(ends["stack"], ends["sequential"], strict=True):
-        for name in ("hparam/beta", "hparam/recon_weight"):
-            assert [row[name] for row in ours if name in row] == [row[name] for row in theirs if name in row]
-        found, expected = ([row["train/loss"] for row in rows if "train/loss" in row] for rows in (ours, theirs))
-        assert found == pytest.approx(expected, rel=1e-3)
+    code, _, err = aetrain(*line, *swept)
+    assert code == 0, err
+    found = members(aetrain.folder / "sweep")
+    assert len(found) == 4
+    for run in found:
+        config = stored.read(run / "config.yaml")
+        model, schedules = config.model, vars(config.model.schedule)
+        rows = [json.loads(row) for row in (run / "metrics.jsonl").read_text().splitlines()]
+        losses = [(row["step"], row) for row in rows if "train/loss" in row]
+        assert len(losses) == 3
+        for step, row in losses:
+            for name in ("beta", "recon_weight"):
+                expected = getattr(model, name) * factor(schedules[name], (step - 1) / 6)
+                assert row[f"hparam/{name}"] == pytest.approx(expected, abs=1e-6)
+        tested = result(run)["metrics"]
+        weighed = model.recon_weight * factor(schedules["recon_weight"], 1.0) * tested["test/recon"]
+        weighed += model.beta * factor(schedules["beta"], 1.0) * tested["test/kl"]
+        assert tested["test/loss"] == pytest.approx(weighed, rel=1e-4)
 
 
 def test_a_stack_whose_time_is_over_stops_together_and_goes_on_as_one(aetrain, monkeypatch):
