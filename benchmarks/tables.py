@@ -103,8 +103,8 @@ INFERENCE = ("forward fp32", "evaluate fp32")
 
 def speed_models(rows: Rows) -> Iterable[Sequence[str]]:
     yield (
-        "batch 128", "textbook: ms", "fp32: ms", "× textbook", "× own floor", "bf16: ms", "× textbook", "× own floor",
-        "evaluation ÷ forward, per image",
+        "batch 128", "textbook: ms", "fp32: ms", "× textbook", "× own floor", "× JAX", "bf16: ms", "× textbook",
+        "× own floor", "evaluation ÷ forward, per image",
     )  # fmt: skip
     cases: dict[str, dict[str, dict[str, Any]]] = {}
     for row in rows:
@@ -116,6 +116,7 @@ def speed_models(rows: Rows) -> Iterable[Sequence[str]]:
         cells = [case, ms(by["textbook"]["ms"])]
         for name in ("eager fp32", "eager bf16"):
             cells += [ms(by[name]["ms"]), ratio(by[name], "textbook/this"), ratio(by[name], "this/floor")]
+            cells += [ratio(by[name], "this/jax")] if name == "eager fp32" else []
         yield [*cells, ratio(by["evaluate fp32"], "this/forward")]
 
 

@@ -11,19 +11,17 @@ import signal
 import sys
 from pathlib import Path
 
-import hydra
 import pytest
 import torch
-from hydra.core.global_hydra import GlobalHydra
 
 from aetrain import compose as composing
 from aetrain import models
 from aetrain.cli import check, main
-from aetrain.config.conf import CONF
 from aetrain.config.schema.data import MNIST
 from aetrain.data import mnist
 from aetrain.data.facts import Facts
 from aetrain.data.split import Split
+from aetrain.sweeps.launch.composition import Composition
 from tests.browser import BINARY, DRIVER, Browser
 
 SMALL = ["data.limit=300", "trainer.batch_size=50", "trainer.log_every=2", "trainer.max_steps=6", "device=cpu"]
@@ -98,12 +96,14 @@ def compose(*overrides: str):
     return copy.deepcopy(_composed(*overrides))
 
 
-@functools.cache  # Hydra takes a seventh of a second
+@functools.cache  # Hydra takes a seventh of a second, where the options of groups are new
 def _composed(*overrides: str):
-    composing.register()
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return check(hydra.compose("config", overrides=list(overrides)), overrides)
+    return check(_composition().member(overrides), overrides)
+
+
+@functools.cache
+def _composition() -> Composition:
+    return Composition(*composing.composed([]))
 
 
 def facts(image_shape=(1, 28, 28), train_size=1000) -> Facts:
