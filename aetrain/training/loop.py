@@ -95,7 +95,7 @@ class Training:
         self.slow_look = not stacked  # whether a signal may come within; a stack, which evaluates, asks between members
         self._saves = 0  # of last.pt
         self._mark = (0, time.perf_counter())  # step and time of the last speed measurement
-        self._saved_at = self.started = self._began = time.monotonic()
+        self.saved_at = self.started = self._began = time.monotonic()
         self.skipped_before = 0  # steps left out before this process
 
     # --- the loop
@@ -373,7 +373,7 @@ class Training:
     # --- checkpoints
 
     def _checkpoint_due(self) -> bool:
-        return time.monotonic() - self._saved_at > 60 * self.config.trainer.checkpoint_minutes
+        return time.monotonic() - self.saved_at > 60 * self.config.trainer.checkpoint_minutes
 
     def save(self, *names: str) -> None:
         """Write checkpoints/<name>.pt for each name, one after another, unless the numbers have gone wrong."""
@@ -384,7 +384,7 @@ class Training:
     def _write(self, names: Sequence[str], content: dict[str, Any]) -> None:
         checkpoint.save([self.run.folder / "checkpoints" / f"{name}.pt" for name in names], content)
         if "last" in names:
-            self._saved_at = time.monotonic()
+            self.saved_at = time.monotonic()
             self._saves += 1
 
     @contextmanager
@@ -415,7 +415,9 @@ class Training:
         if not epoch or (not path.exists() and self.config.trainer.test != "best" and epoch != math.ceil(self.epoch)):
             return
         with suppress(UserError):
-            if checkpoint.load(path).get("best") == self.best:
+            found = checkpoint.load(path).get("best")  # of anyone's making
+            if isinstance(found, dict) and all(type(v := found.get(k)) in (int, float) and v == self.best[k]
+                                               for k in self.best):  # fmt: skip
                 return
         if epoch == math.ceil(self.epoch) and not self.pending:
             self.save("best")

@@ -147,6 +147,10 @@ class Stack:
             for member in self.active.values():
                 member.step = self.step
             first.bar.advance(self.step, math.ceil(next(iter(self.active.values())).epoch))
+            # One clock for all: members whose checkpoints are of different steps could not go on as a stack.
+            saved_at = min(member.saved_at for member in self.active.values())
+            for member in self.active.values():
+                member.saved_at = saved_at
             due = [member.is_due() for member in self.active.values()]  # of each: it looks at the clock
             if any(due):
                 is_late = any(member.is_out_of_time for member in self.active.values())

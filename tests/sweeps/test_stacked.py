@@ -189,6 +189,23 @@ def kill_stack_at(monkeypatch):
     return arm
 
 
+def test_the_checkpoints_of_a_stack_are_of_one_step(aetrain, kill_stack_at, monkeypatch):
+    """So that it goes on as one, whenever it is killed; though one member's last one was written later."""
+    kill_stack_at(5)
+    steps = stacking.Stack._steps
+
+    def later(self):
+        if self.step == 0:
+            self.members[1].saved_at += 1000
+        steps(self)
+
+    monkeypatch.setattr(stacking.Stack, "_steps", later)
+    with pytest.raises(Killed):
+        aetrain(*LINE, "hydra.sweep.dir=sweep")
+    saved = [torch.load(m / "checkpoints" / "last.pt", weights_only=True)["step"] for m in members(Path("sweep"))]
+    assert len(set(saved)) == 1 and 0 < saved[0] <= 5
+
+
 def test_a_killed_stack_goes_on_to_the_bit(aetrain, kill_stack_at):
     """Also as another stack, after one of its members has begun anew: then to rounding."""
     assert aetrain(*LINE, "hydra.sweep.dir=reference")[0] == 0
