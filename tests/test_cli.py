@@ -134,6 +134,7 @@ def test_version(aetrain):
     assert aetrain("--version") == (0, f"aetrain {__version__}\n", "")
 
 
+@pytest.mark.longer
 def test_runs_started_together_do_not_share_a_folder(tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["aetrain.sweeps.launch.preload"])  # torch is imported once for both
@@ -196,7 +197,7 @@ def processor_seconds():
     return used.ru_utime + used.ru_stime
 
 
-@pytest.mark.parametrize("count", [5, longer(20)])
+@pytest.mark.parametrize("count", [2, longer(20)])
 def test_some_of_them_as_processes(tmp_path, count):
     mistakes = [line for line, *_ in MISTAKES][:: 40 // count][:count]
     assert len(mistakes) == count

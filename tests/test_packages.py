@@ -85,8 +85,8 @@ print(type(model).__module__, float(model.delta))
 @pytest.mark.parametrize(
     "launcher",
     [
-        "mode=processes",
-        *(longer(way) for way in ("mode=sequential", "mode=stack", "basic", "joblib")),
+        "mode=stack",
+        *(longer(way) for way in ("mode=sequential", "mode=processes", "basic", "joblib")),
     ],
 )
 def test_a_sweep_under_every_launcher(huber, tmp_path, launcher):

@@ -32,6 +32,7 @@ def status(run):
     return json.loads((run / "result.json").read_text())["status"]
 
 
+@pytest.mark.longer
 def test_without_stdin_stdout_and_stderr(tmp_path):
     line = " ".join([*SMALL, "trainer.max_steps=1"])
     assert shell(tmp_path, f"aetrain {line} hydra.run.dir=run >&- 2>&- <&-").returncode == 0
@@ -48,6 +49,7 @@ def test_a_reader_that_leaves(tmp_path):
         assert done.stderr == "code 0\n"
 
 
+@pytest.mark.longer
 def test_no_home_and_no_entry_for_the_user(tmp_path):
     """A place for the data has to be named."""
     done = subprocess.run([PYTHON, "-c", NO_HOME, *SMALL, "trainer.max_steps=1"], cwd=tmp_path, capture_output=True,

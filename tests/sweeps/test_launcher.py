@@ -180,6 +180,7 @@ def lives(pid):
         return False
 
 
+@pytest.mark.longer
 def test_a_sweep_that_is_killed_leaves_no_process_behind(aetrain):
     """SIGKILL, which nobody can pass on: the members end by themselves, and the sweep can be resumed at once."""
     sweep = aetrain.folder / "sweep"

@@ -4,7 +4,7 @@ import pytest
 import torch
 import yaml
 
-from tests.conftest import SMALL
+from tests.conftest import SMALL, longer
 from tests.sweeps.test_launcher import members
 from tests.test_resume import Killed, assert_identical, kill_at, result  # noqa: F401
 
@@ -40,7 +40,7 @@ def test_a_failed_member_does_not_touch_the_others_and_is_told_at_the_end(aetrai
 
 
 @pytest.mark.parametrize(
-    "command", [["resume=sweep"], [*LINE, "hydra.sweep.dir=sweep"]], ids=["resume", "same command"]
+    "command", [longer(["resume=sweep"]), [*LINE, "hydra.sweep.dir=sweep"]], ids=["resume", "same command"]
 )
 def test_an_interrupted_sweep_goes_on(aetrain, done, kill_at, command):  # noqa: F811
     line = [*LINE, "trainer.checkpoint_minutes=1e-9"]

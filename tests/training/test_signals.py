@@ -202,7 +202,9 @@ def test_a_signal_in_a_phase_of_a_stack(aetrain, done, signalled, phase):
     "overrides",
     [
         ["model=vae", "trainer.nll_samples=5000", "trainer.max_steps=4"],
-        ["model=ae", "optimizer=lbfgs", "optimizer.iterations=400", "trainer.batch_size=5000", "data.limit=5000"],
+        longer(
+            ["model=ae", "optimizer=lbfgs", "optimizer.iterations=400", "trainer.batch_size=5000", "data.limit=5000"]
+        ),
     ],
     ids=["importance samples", "L-BFGS"],
 )
