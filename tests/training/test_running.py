@@ -1,6 +1,7 @@
 """The compiled and the graphed step against the plain one, and what a run must not do: import what it does not need,
 or wait for the device."""
 
+import functools
 import json
 import subprocess
 
@@ -153,6 +154,31 @@ def test_a_step_that_cannot_be_captured_ends_the_run_in_a_line():
     with pytest.raises(RunFailed, match="give trainer"):
         for number in range(8):
             run(number, 1)
+
+
+@pytest.mark.cuda
+def test_what_torch_does_before_a_capture_is_done_before_the_replay(monkeypatch):
+    """Where it comes late, and so do the first random numbers of the step."""
+    late = 10**8  # cycles, 50 to 100 ms
+
+    class Late(torch.cuda.CUDAGraph):
+        def capture_begin(self, *args, **words):
+            torch.cuda._sleep(late)
+            super().capture_begin(*args, **words)
+
+    def step(x, y):
+        torch.cuda._sleep(2 * late)
+        return {"loss": torch.rand((), device=x.device)}
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Late)
+    config, net, found = compose(), build("model=ae", "net=linear").to("cuda"), []
+    schedule = Scheduler(config, net, build_optimizer(config.optimizer, net), STEPS)
+    for way in (eager, functools.partial(Graphed, device=torch.device("cuda"))):
+        meters = Meters()
+        run = way(step, Batches(split("cuda"), 16, seed=0), meters, schedule)
+        torch.manual_seed(0)
+        found.append([run(number, 1) and meters.read("interval")["loss"] for number in range(8)])
+    assert found[0] == found[1]
 
 
 def test_without_a_gpu_a_graph_is_asked_for_in_vain_but_the_run_goes_on(small_run):
