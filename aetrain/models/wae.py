@@ -75,8 +75,8 @@ class WAE(Autoencoder):
 
     def after_collapse(self) -> str:
         return (
-            f"try a smaller model.mmd_weight than {self.config.mmd_weight:g}, or warm it up with "
-            "model.schedule.mmd_weight.kind=linear"
+            f"try a smaller model.mmd_weight than {self.config.mmd_weight:g}, a longer warm-up of it "
+            "(model.schedule.mmd_weight.length), or with convolutions net.norm=group"
         )
 
     def diagnostics(self, latents: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,5 +1,7 @@
 """WAE: the discrepancy against double loops, its size where it is known, and what stands without a posterior."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -83,3 +85,12 @@ def test_without_one_the_refusal_is_a_line(images):
         UserError, match=r"model=wae: has no posterior with model\.encoder=deterministic, take gaussian$"
     ):
         build("model=wae").posterior(images)
+
+
+@pytest.mark.longer
+@pytest.mark.parametrize(("schedule", "active"), [("{kind:constant}", 0), ("{kind:linear,length:0.3}", 8)])
+def test_a_warm_up_brings_convolutions_and_a_gaussian_encoder_to_tell_images_apart(schedule, active, once):
+    """Without one, draws that follow the prior from the start cost nothing, and stay as they are."""
+    folder = once("experiment=wae", "model.encoder=gaussian", "net.channels=[32,64]", "data.limit=20000",
+                  "trainer.epochs=1", "device=cpu", f"model.schedule.mmd_weight={schedule}")  # fmt: skip
+    assert json.loads((folder / "result.json").read_text())["metrics"]["test/active_units"] == active

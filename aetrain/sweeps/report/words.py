@@ -80,9 +80,9 @@ def differing(config: Mapping[str, Value]) -> dict[str, Value]:
     for key, value in config.items():
         if key in WHERE_IT_RAN or key == "seed" or key.endswith(".name") or (key == "init" and value is None):
             continue
-        # Every schedule has the defaults of the one that is declared.
-        known = f"schedule.{key.rpartition('.')[2]}" if ".schedule." in key else key
-        default = values.get(known, MISSING)
+        # A schedule has the defaults of the one that is declared, where its model has none of its own for it.
+        is_declared = ".schedule." in key and key not in values
+        default = values.get(f"schedule.{key.rpartition('.')[2]}" if is_declared else key, MISSING)
         if default is MISSING or not same(default, value):
             found[key] = value
     return found
