@@ -17,6 +17,7 @@ from aetrain.models import Autoencoder
 from aetrain.models.sparse import top_k
 from aetrain.nets.activations import ACTIVATIONS
 from aetrain.nets.conv import ConvDecoder, ConvEncoder
+from aetrain.nets.gated import GatedDecoder, GatedEncoder
 from aetrain.nets.mlp import MLPDecoder, MLPEncoder, TiedDecoder
 from aetrain.nets.residual import ResidualDecoder, ResidualEncoder, doubled
 from aetrain.priors.normal import Normal
@@ -28,10 +29,11 @@ SHARE = 0.5  # of them that rounding may take on the images on which it is tried
 
 @dataclass(frozen=True)
 class Step:
-    """kind: linear, conv or deconv (4x4, stride 2, padding 1), conv3 (3x3, padding 1), group_norm, double (every pixel
-    as four), pad or crop (at the right and below), fork and join (what is held at a fork is added at the join), top_k,
-    add_label (to an image, what was learned of a class), join_label (to a code, n numbers that are a class), or an
-    activation's name. sizes: numbers that the kind needs, by name; `from` and `to` are (C, H, W)."""
+    """kind: linear, gate (the first half times the sigmoid of the second), conv and deconv, conv4 and deconv4 (4x4,
+    stride 2, padding 1, which the page does faster), conv3 (3x3, padding 1), group_norm, double (every pixel as four),
+    pad or crop (at the right and below), fork and join (what is held at a fork is added at the join), top_k, add_label
+    (to an image, what was learned of a class), join_label (to a code, n numbers that are a class), or an activation's
+    name. sizes: numbers that the kind needs, by name; `from` and `to` are (C, H, W)."""
 
     kind: str
     weight: Tensor | None = None
@@ -91,6 +93,8 @@ def _steps(model: Autoencoder, network: nn.Module) -> list[Step]:
         case TiedDecoder():
             layers = [layer.weight for layer in reversed(model.encoder.layers)]
             return _dense(list(zip(layers, network.biases, strict=True)), network.activation, transposed=True)
+        case GatedEncoder() | GatedDecoder():
+            return _gated(network)
         case ConvEncoder():
             return _conv_encoder(model, network)
         case ConvDecoder():
@@ -110,11 +114,20 @@ def _dense(layers: Sequence[tuple[Tensor, Tensor]], activation: str, transposed:
     return steps
 
 
+def _gated(network: GatedEncoder | GatedDecoder) -> list[Step]:
+    steps: list[Step] = []
+    for layer in network.layers:
+        both = layer.linear, layer.gate
+        weight, bias = (torch.cat([getattr(part, name).detach() for part in both]) for name in ("weight", "bias"))
+        steps += [Step("linear", weight, bias), Step("gate")]
+    return [*steps, Step("linear", network.head.weight, network.head.bias)]
+
+
 def _conv_encoder(model: Autoencoder, network: ConvEncoder) -> list[Step]:
     steps, shape = _padded(model, network.padding)
     for conv, norm in zip(network.convs, network.norms, strict=True):
-        steps.append(Step("conv", conv.weight, conv.bias, {"from": shape}))
-        shape = [len(conv.weight), shape[1] // 2, shape[2] // 2]
+        steps.append(_conv("conv", conv, shape))
+        shape = [len(conv.weight), shape[1] // conv.stride[0], shape[2] // conv.stride[0]]
         steps += [*_norm(norm, shape), *_activation(network.activation)]
     for layer in network.hidden:
         steps += [Step("linear", layer.weight, layer.bias), *_activation(network.activation)]
@@ -128,8 +141,8 @@ def _conv_decoder(model: Autoencoder, network: ConvDecoder) -> list[Step]:
     steps.append(Step("linear", network.head.weight, network.head.bias))
     for conv, norm in zip(network.convs, network.norms, strict=True):
         steps += [*_norm(norm, shape), *_activation(network.activation)]
-        steps.append(Step("deconv", conv.weight, conv.bias, {"from": shape}))
-        shape = [conv.weight.shape[1], 2 * shape[1], 2 * shape[2]]
+        steps.append(_conv("deconv", conv, shape))
+        shape = [conv.weight.shape[1], conv.stride[0] * shape[1], conv.stride[0] * shape[2]]
     return steps + _cropped(model, shape)
 
 
@@ -165,6 +178,14 @@ def _blocks(level: nn.Module, shape: list[int]) -> list[Step]:
     return steps
 
 
+def _conv(kind: str, conv: nn.Conv2d | nn.ConvTranspose2d, shape: list[int]) -> Step:
+    kernel, stride, padding = conv.kernel_size[0], conv.stride[0], conv.padding[0]
+    if (kernel, stride, padding) == (4, 2, 1):
+        return Step(f"{kind}4", conv.weight, conv.bias, {"from": shape})
+    sizes = {"from": shape, "kernel": kernel, "stride": stride, "padding": padding}
+    return Step(kind, conv.weight, conv.bias, sizes)
+
+
 def _conv3(conv: nn.Conv2d, shape: list[int]) -> Step:
     return Step("conv3", conv.weight, conv.bias, {"from": shape, "stride": conv.stride[0]})
 
@@ -195,6 +216,8 @@ def follow(steps: Sequence[Step], x: Tensor, y: Tensor, dtype: torch.dtype = tor
         weight, bias = (None if t is None else t.to(dtype).float() for t in (step.weight, step.bias))
         if step.kind == "linear":
             x = F.linear(x, weight.t() if step.sizes.get("transposed") else weight, bias)
+        elif step.kind == "gate":
+            x = F.glu(x)
         elif step.kind == "add_label":
             x = x + F.pad(weight, (0, 0, 1, 0))[y]
         elif step.kind == "join_label":
@@ -213,12 +236,12 @@ def follow(steps: Sequence[Step], x: Tensor, y: Tensor, dtype: torch.dtype = tor
 
 
 def _spatial(step: Step, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    if step.kind == "conv":
-        return F.conv2d(x, weight, bias, stride=2, padding=1)
-    if step.kind == "deconv":
-        return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
-    if step.kind == "conv3":
-        return F.conv2d(x, weight, bias, stride=step.sizes["stride"], padding=1)
+    stride, padding = step.sizes.get("stride", 2), step.sizes.get("padding", 1)
+    if step.kind in ("conv", "conv3", "conv4"):
+        return F.conv2d(x, weight, bias, stride, padding)
+    if step.kind in ("deconv", "deconv4"):
+        more = stride - weight.shape[-1] + 2 * padding  # of the last rows, of which torch leaves out some
+        return F.conv_transpose2d(x, weight, bias, stride, padding, more)
     if step.kind == "group_norm":
         return F.group_norm(x, step.sizes["groups"], weight, bias, step.sizes["eps"])
     if step.kind == "double":

@@ -13,6 +13,7 @@ NETS = {
     "linear": (),
     "mlp": ("net.hidden=[24,12]",),
     "conv": ("net.channels=[4,6]",),
+    "gated": ("net.hidden=[24,12]",),
     "residual": ("net.channels=[4,8]", "net.blocks=2"),
 }
 MODELS = {
@@ -23,7 +24,7 @@ MODELS = {
     "sparse": ("net.activation=softplus", "model.latent_dim=40"),
     "contractive": ("net.activation=relu",),
 }
-CASES = [(model, net, MODELS[model]) for model in MODELS for net in NETS if net != "residual"]
+CASES = [(model, net, MODELS[model]) for model in MODELS for net in ("linear", "mlp", "conv")]
 CASES += [
     ("sparse", "mlp", ("model.penalty=topk", "model.k=3", "model.latent_dim=12")),
     ("sparse", "linear", ("model.penalty=l1", "model.latent_dim=12")),
@@ -31,7 +32,13 @@ CASES += [
     ("beta_tcvae", "conv", ("net.hidden=[9,7]",)),
     ("vae", "residual", ()),
     ("cvae", "residual", ("net.activation=relu",)),
+    ("vae", "gated", ()),
+    ("sparse", "gated", ("model.latent_dim=12",)),
     ("vae", "conv", ("net.norm=group",)),
+    ("vae", "conv", ("net.kernel=3", "net.stride=1", "net.activation=tanh")),
+    ("ae", "conv", ("net.kernel=5", "net.activation=tanh")),
+    ("ae", "conv", ("net.kernel=2", "net.activation=tanh")),
+    ("cvae", "conv", ("net.kernel=6", "net.stride=3", "net.hidden=[24]", "net.activation=tanh")),
     ("wae", "mlp", ()),
     ("wae", "conv", ("model.encoder=gaussian",)),
     ("cvae", "conv", ("net.activation=tanh",)),

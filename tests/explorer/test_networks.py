@@ -43,7 +43,7 @@ def test_a_model_that_computes_in_another_way_is_refused():
     with pytest.raises(RunFailed, match="something else than the model"):
         precision(model, found, x, inner(x), NONE)
     model.encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 9 * 14, 32))
-    with pytest.raises(UserError, match="linear, mlp, conv, residual"):
+    with pytest.raises(UserError, match="linear, mlp, gated, conv, residual"):
         networks(model)
 
 

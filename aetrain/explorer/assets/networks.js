@@ -44,20 +44,49 @@ function linear(step, x) {
   return y;
 }
 
-// x: (C, H, W) with a border of zeros one pixel wide: (C, H + 2, W + 2).
-function bordered([channels, height, width], x) {
-  const wide = width + 2, area = (height + 2) * wide, y = new Float32Array(channels * area);
+// What of a product comes through its gate: of 2 n numbers, the first n times the sigmoid of the others.
+function gate(step, x) {
+  const n = x.length / 2;
+  return x.subarray(0, n).map((value, i) => value * sigmoid(x[n + i]));
+}
+
+// x: (C, H, W) with a border of zeros, n pixels wide: (C, H + 2 n, W + 2 n).
+function bordered([channels, height, width], x, n = 1) {
+  const wide = width + 2 * n, area = (height + 2 * n) * wide, y = new Float32Array(channels * area);
   for (let c = 0; c < channels; c++) {
     for (let i = 0; i < height; i++) {
       const from = (c * height + i) * width;
-      y.set(x.subarray(from, from + width), c * area + (i + 1) * wide + 1);
+      y.set(x.subarray(from, from + width), c * area + (i + n) * wide + n);
     }
   }
   return y;
 }
 
-// 4x4, stride 2, padding 1. weight: (out, in, 4, 4); x: (in, H, W) -> (out, H / 2, W / 2).
+// weight: (out, in, k, k), k the kernel's side; x: (in, H, W) -> (out, H / stride, W / stride).
 function conv(step, x) {
+  const [channels, height, width] = step.from, { weight, bias, kernel, stride, padding } = step, out = bias.length;
+  const wide = width + 2 * padding, area = (height + 2 * padding) * wide, padded = bordered(step.from, x, padding);
+  const rows = height / stride, columns = width / stride, y = new Float32Array(out * rows * columns);
+  let k = 0;
+  for (let o = 0; o < out; o++) {
+    const plane = y.subarray(o * rows * columns, (o + 1) * rows * columns).fill(bias[o]);
+    for (let c = 0; c < channels; c++) {
+      for (let u = 0; u < kernel; u++) {
+        for (let v = 0; v < kernel; v++, k++) {
+          const w = weight[k];
+          for (let i = 0; i < rows; i++) {
+            let a = c * area + (i * stride + u) * wide + v;
+            for (let j = 0; j < columns; j++, a += stride) plane[i * columns + j] += w * padded[a];
+          }
+        }
+      }
+    }
+  }
+  return y;
+}
+
+// conv, with the loops over the default's 4x4 pixels, stride 2 and padding 1 written out.
+function conv4(step, x) {
   const [channels, height, width] = step.from, { weight, bias } = step, out = bias.length;
   const wide = width + 2, area = (height + 2) * wide, padded = bordered(step.from, x);
   const rows = height / 2, columns = width / 2, y = new Float32Array(out * rows * columns);
@@ -133,8 +162,34 @@ function doubled({ from: [channels, height, width] }, x) {
   return y;
 }
 
-// conv transposed. weight: (in, out, 4, 4); x: (in, H, W) -> (out, 2 H, 2 W).
+// conv transposed. weight: (in, out, k, k); x: (in, H, W) -> (out, stride · H, stride · W).
 function deconv(step, x) {
+  const [channels, height, width] = step.from, { weight, bias, kernel, stride, padding } = step, out = bias.length;
+  const rows = stride * height, columns = stride * width, wide = columns + 2 * padding + kernel;
+  const sum = new Float32Array((rows + 2 * padding + kernel) * wide), y = new Float32Array(out * rows * columns);
+  for (let o = 0; o < out; o++) {
+    sum.fill(bias[o]);
+    for (let c = 0; c < channels; c++) {
+      for (let u = 0; u < kernel; u++) {
+        for (let v = 0; v < kernel; v++) {
+          const w = weight[((c * out + o) * kernel + u) * kernel + v];
+          for (let i = 0; i < height; i++) {
+            let a = (i * stride + u) * wide + v;
+            for (let j = 0; j < width; j++, a += stride) sum[a] += w * x[(c * height + i) * width + j];
+          }
+        }
+      }
+    }
+    for (let i = 0; i < rows; i++) {
+      const from = (i + padding) * wide + padding;
+      y.set(sum.subarray(from, from + columns), (o * rows + i) * columns);
+    }
+  }
+  return y;
+}
+
+// deconv, written out as conv4.
+function deconv4(step, x) {
   const [channels, height, width] = step.from, { weight, bias } = step, out = bias.length;
   const wide = 2 * width + 2, sum = new Float32Array((2 * height + 2) * wide);
   const y = new Float32Array(out * 4 * height * width);
@@ -201,8 +256,8 @@ function joinLabel({ n }, z, label) {
 }
 
 const KINDS = {
-  linear, conv, conv3, deconv, group_norm: groupNorm, double: doubled, pad: resized, crop: resized, top_k: topK,
-  add_label: addLabel, join_label: joinLabel,
+  linear, gate, conv, conv3, conv4, deconv, deconv4, group_norm: groupNorm, double: doubled, pad: resized, crop: resized,
+  top_k: topK, add_label: addLabel, join_label: joinLabel,
 };
 
 function forward(steps, x, label) {

@@ -12,7 +12,7 @@ from aetrain.errors import UserError
 if TYPE_CHECKING:
     from aetrain.config.schema import Config
 
-NETS = ("linear", "mlp", "conv", "residual", "burgess")  # that the page's script can compute
+NETS = ("linear", "mlp", "gated", "conv", "residual", "burgess")  # that the page's script can compute
 
 
 @dataclass
@@ -41,6 +41,4 @@ def not_shown(config: Config) -> str | None:
         )
     if config.net.name not in NETS:
         return f"knows the networks {', '.join(NETS)}, not net={config.net.name}"
-    if config.net.name == "conv" and (config.net.kernel, config.net.stride) != (4, 2):
-        return "knows net=conv with net.kernel=4 net.stride=2 alone"
     return None
