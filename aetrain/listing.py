@@ -64,7 +64,8 @@ def _tags(run: Member) -> Sequence[str]:
 def table(runs: Sequence[Member], width: int) -> str:
     """A line for each: state, main metric, what was chosen, and the folder, which is on a line of its own where there
     is no room for it. What does not fit is cut off at the choices: the folder is what one types."""
-    rows = [(_state(run), _metric(run), _choices(run), str(run.folder)) for run in runs]
+    told = _told(runs)
+    rows = [(_state(run), _metric(run), _choices(run, told[run.folder]), str(run.folder)) for run in runs]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     room = min(widths[2], width - widths[0] - widths[1] - widths[3] - 6)
     if room < min(widths[2], SHORTEST):
@@ -91,10 +92,21 @@ def _metric(run: Member) -> str:
     return next((f"{tag} {number(v)}" for tag in MAIN if (v := run.metrics.get(tag)) is not None), "–")
 
 
-def _choices(run: Member) -> str:
+def _told(runs: Sequence[Member]) -> dict[Path, list[str]]:
+    """By folder, the keys of the line of a run: where it differs from the defaults, and where another run of its sweep
+    does, so that a swept value is there also where it is the default."""
+    own = {run.folder: [*differing(run.config), *(["seed"] if run.seed not in (0, MISSING) else [])] for run in runs}
+    of_sweep: dict[Path, dict[str, None]] = {}
+    for run in runs:
+        if run.number is not None:
+            of_sweep.setdefault(run.folder.parent, {}).update(dict.fromkeys(own[run.folder]))
+    return {run.folder: own[run.folder] if run.number is None else list(of_sweep[run.folder.parent]) for run in runs}
+
+
+def _choices(run: Member, keys: Sequence[str]) -> str:
     """In the words of a command line."""
     if run.value("model") is MISSING:
         return run.reason or "?"
-    words = [word(key, value) for key, value in differing(run.config).items()]
-    seed = [f"seed={run.seed}"] if run.seed not in (0, MISSING) else []
-    return " ".join([w for w in words if w] + seed)
+    values = [(key, run.value(key)) for key in keys]
+    words = [word(key, value) for key, value in values if value is not MISSING]
+    return " ".join(w for w in words if w)
