@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
     where = results.environment(" ".join(["python -m benchmarks.disentangling", *sys.argv[1:]]))
+    where = results.of_all_calls(args.folder, where)
     swept = [
         f"model={','.join(MODELS)}",
         f"model.beta={','.join(map(str, BETAS))}",
@@ -63,13 +64,15 @@ def main() -> None:
 
 
 def read(folder: Path) -> list[Run]:
-    """The runs of a sweep."""
+    """The protocol's runs in a sweep's folder."""
     runs = []
     for path in sorted(folder.glob("*/result.json")):
         config = yaml.safe_load((path.parent / "config.yaml").read_text(encoding="utf-8"))
         measured = json.loads(path.read_text(encoding="utf-8"))["metrics"]
         metrics = {name: measured[f"test/{name}"] for name in METRICS}
-        runs.append(Run(config["model"]["name"], config["model"]["beta"], config["seed"], metrics))
+        run = Run(config["model"]["name"], config["model"]["beta"], config["seed"], metrics)
+        if run.model in MODELS and run.beta in BETAS and run.seed in SEEDS:
+            runs.append(run)
     return runs
 
 

@@ -33,6 +33,17 @@ def environment(command: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def of_all_calls(folder: Path, where: dict[str, Any]) -> dict[str, Any]:
+    """The environment of this call, with the commits of all that have added runs to the folder: <folder>.json beside it
+    remembers them."""
+    memory = folder.with_name(f"{folder.name}.json")
+    earlier = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else []
+    commits = list(dict.fromkeys([*earlier, where["commit"]]))
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    memory.write_text(json.dumps(commits), encoding="utf-8")
+    return where | {"commit": " and ".join(commits)}
+
+
 def commit() -> str:
     """The checkout's, with a + where it has changes."""
     command = ["git", "-C", str(FOLDER.parent), "describe", "--always", "--exclude=*", "--dirty=+"]

@@ -10,7 +10,8 @@ the last layer but one, 64 numbers, of a convolutional classifier of MNIST that 
 with no others; the distance of 10,000 training images is the least that they can tell apart from none. Beside the
 samples stand the reconstructions of the test images.
 
-Further key=value go to aetrain. Writes results/samples.json.
+Runs that are done, below outputs/samples, are not made again. Further key=value go to aetrain. Writes
+results/samples.json.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
     where = results.environment(" ".join(["python -m benchmarks.samples", *sys.argv[1:]]))
+    where = results.of_all_calls(args.folder, where)
     config = aetrain.config("experiment=wae", *args.overrides)
     splits = load(config.data, device.resolve(config.device))
     classifier = trained(splits.train)
@@ -92,9 +94,10 @@ def row(name: str, words: list[str], args: argparse.Namespace, classifier: Class
     """Both distances, over seeds."""
     samples, reconstructions, minutes = [], [], []
     for seed in SEEDS:
-        config = aetrain.config("experiment=wae", *words, *args.overrides, f"seed={seed}")
-        result = aetrain.train(config, args.folder / f"{name.replace(', ', '_').replace(' ', '_')}_{seed}")
-        model = aetrain.load(result.folder, test.device)
+        folder = args.folder / f"{name.replace(', ', '_').replace(' ', '_')}_{seed}"
+        if not (folder / "result.json").exists():
+            aetrain.train(aetrain.config("experiment=wae", *words, *args.overrides, f"seed={seed}"), folder)
+        model = aetrain.load(folder, test.device)
 
         def drawn(start: int, stop: int, model=model) -> Tensor:
             return model.sample(stop - start)
@@ -105,7 +108,7 @@ def row(name: str, words: list[str], args: argparse.Namespace, classifier: Class
         with torch.no_grad(), model.noise.fixed(seed):
             samples.append(frechet(of_test, described(classifier, drawn, args.images)))
             reconstructions.append(frechet(of_test, described(classifier, decoded, args.images)))
-        minutes.append(json.loads((result.folder / "result.json").read_text())["seconds"] / 60)
+        minutes.append(json.loads((folder / "result.json").read_text())["seconds"] / 60)
     return {"name": name, "overrides": " ".join(words), "seeds": list(SEEDS), "samples": summary(samples),
             "reconstructions": summary(reconstructions), "minutes": round(statistics.mean(minutes), 1)}  # fmt: skip
 

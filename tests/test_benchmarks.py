@@ -62,6 +62,15 @@ def test_gains_are_taken_at_equal_reconstruction_seed_by_seed():
     ]  # fmt: skip
 
 
+def test_runs_of_several_calls_carry_the_commits_of_all(tmp_path):
+    from benchmarks import results
+
+    calls = [{"commit": commit, "device": commit.upper()} for commit in ("a", "b", "a")]
+    found = [results.of_all_calls(tmp_path / "below" / "runs", call) for call in calls]
+    assert [where["commit"] for where in found] == ["a", "a and b", "a and b"]
+    assert found[1]["device"] == "B"
+
+
 def test_the_frechet_distance_of_gaussians_is_the_closed_form():
     from benchmarks.samples import frechet
 
