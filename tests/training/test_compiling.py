@@ -39,7 +39,7 @@ def test_what_torch_has_kept_costs_less(tmp_path):
     assert compiling.os.environ["TORCHINDUCTOR_CACHE_DIR"].startswith(str(tmp_path))
 
 
-@pytest.mark.parametrize("override", ["net=conv", "device.precision=fp16"])
+@pytest.mark.parametrize("override", ["net=conv", "device.precision=bf16", "device.precision=fp16"])
 def test_what_gains_nothing_or_cannot_be_compiled_is_eager(override, monkeypatch):
     monkeypatch.setattr("aetrain.device.cuda_device_count", lambda: 1)
     assert not is_compiled(compose(*AUTO, override), CPU, None)
