@@ -93,14 +93,20 @@ def _metric(run: Member) -> str:
 
 
 def _told(runs: Sequence[Member]) -> dict[Path, list[str]]:
-    """By folder, the keys of the line of a run: where it differs from the defaults, and where another run of its sweep
-    does, so that a swept value is there also where it is the default."""
-    own = {run.folder: [*differing(run.config), *(["seed"] if run.seed not in (0, MISSING) else [])] for run in runs}
-    of_sweep: dict[Path, dict[str, None]] = {}
+    """By folder, the keys of the line of a run: where it differs from the defaults, and where another of these runs of
+    the same sweep does, so that a swept value is there also where it is the default. The seed comes last."""
+    keys: dict[Path, dict[str, None]] = {}  # by folder, of the sweep where there is one
+    seeded: set[Path] = set()
     for run in runs:
-        if run.number is not None:
-            of_sweep.setdefault(run.folder.parent, {}).update(dict.fromkeys(own[run.folder]))
-    return {run.folder: own[run.folder] if run.number is None else list(of_sweep[run.folder.parent]) for run in runs}
+        keys.setdefault(_whole(run), {}).update(dict.fromkeys(differing(run.config)))
+        if run.seed not in (0, MISSING):
+            seeded.add(_whole(run))
+    return {run.folder: [*keys[_whole(run)], *(["seed"] if _whole(run) in seeded else [])] for run in runs}
+
+
+def _whole(run: Member) -> Path:
+    """The sweep of a run, or itself."""
+    return run.folder if run.number is None else run.folder.parent
 
 
 def _choices(run: Member, keys: Sequence[str]) -> str:

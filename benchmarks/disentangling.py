@@ -48,7 +48,9 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
     where = results.environment(" ".join(["python -m benchmarks.disentangling", *sys.argv[1:]]))
-    where = results.of_all_calls(args.folder, where)
+    if args.folder.exists():
+        where = results.joined([results.remembered([args.folder]), where])
+    results.remember(args.folder, where)
     swept = [
         f"model={','.join(MODELS)}",
         f"model.beta={','.join(map(str, BETAS))}",
@@ -68,11 +70,12 @@ def read(folder: Path) -> list[Run]:
     runs = []
     for path in sorted(folder.glob("*/result.json")):
         config = yaml.safe_load((path.parent / "config.yaml").read_text(encoding="utf-8"))
-        measured = json.loads(path.read_text(encoding="utf-8"))["metrics"]
-        metrics = {name: measured[f"test/{name}"] for name in METRICS}
-        run = Run(config["model"]["name"], config["model"]["beta"], config["seed"], metrics)
-        if run.model in MODELS and run.beta in BETAS and run.seed in SEEDS:
-            runs.append(run)
+        key = config["model"]["name"], config["model"].get("beta"), config["seed"]
+        if key in itertools.product(MODELS, BETAS, SEEDS) and results.is_done(path.parent):
+            measured = json.loads(path.read_text(encoding="utf-8"))["metrics"]
+            runs.append(Run(*key, {name: measured[f"test/{name}"] for name in METRICS}))
+    if len({run[:3] for run in runs}) < len(runs):
+        sys.exit(f"{folder}: holds two runs of the same model, β and seed; remove one, or give another --folder")
     return runs
 
 

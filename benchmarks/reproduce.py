@@ -174,19 +174,17 @@ ROWS: dict[str, Row] = {
 }
 
 
-def run(name: str, seed: int, further: list[str]) -> tuple[dict, dict]:
-    """The result.json of one run, made if it is not there, and the environment in which it was made."""
-    folder, row = FOLDER / f"{name}_{seed}", ROWS[name]
-    result, origin = folder / "result.json", FOLDER / f"{name}_{seed}.json"
+def run(name: str, folder: Path, seed: int, further: list[str]) -> dict:
+    """The result.json of one run, made if it is not there."""
+    row, result = ROWS[name], folder / "result.json"
     if not result.exists():
         words = [f"experiment={row.experiment or name}", *row.overrides, *further]
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        origin.write_text(json.dumps(results.environment(" ".join(["aetrain", *words]))))
+        results.remember(folder, results.environment(" ".join(["aetrain", *words])))
         subprocess.run([sys.executable, "-m", "aetrain", *words, f"seed={seed}", f"hydra.run.dir={folder}"], check=True)
     found = json.loads(result.read_text())
     if row.evaluate is not None:
         found["metrics"] |= evaluated(folder, row.evaluate, further)
-    return found, json.loads(origin.read_text())
+    return found
 
 
 def evaluated(folder: Path, keys: Sequence[str], further: list[str]) -> dict[str, float]:
@@ -258,10 +256,9 @@ def main(argv: list[str]) -> None:
     if unknown := set(names) - set(ROWS):
         sys.exit(f"no such row: {', '.join(sorted(unknown))}; choose from {', '.join(ROWS)}")
     for name in names:
-        runs = [run(name, seed, further) for seed in range(ROWS[name].seeds)]
-        found, origins = rows(name, [result for result, _ in runs]), [origin for _, origin in runs]
-        where = origins[-1] | {"commit": " and ".join(dict.fromkeys(origin["commit"] for origin in origins))}
-        results.update(options.out, where, found, same=("name", "metric"))
+        folders = [FOLDER / f"{name}_{seed}" for seed in range(ROWS[name].seeds)]
+        found = rows(name, [run(name, folder, seed, further) for seed, folder in enumerate(folders)])
+        results.update(options.out, results.remembered(folders), found, same=("name", "metric"))
         for row in found:
             print(f"{row['experiment']}: {row['quantity']} {row['mean']:.5g}, {row['verdict']}", flush=True)
 

@@ -33,15 +33,31 @@ def environment(command: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def of_all_calls(folder: Path, where: dict[str, Any]) -> dict[str, Any]:
-    """The environment of this call, with the commits of all that have added runs to the folder: <folder>.json beside it
-    remembers them."""
-    memory = folder.with_name(f"{folder.name}.json")
-    earlier = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else []
-    commits = list(dict.fromkeys([*earlier, where["commit"]]))
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    memory.write_text(json.dumps(commits), encoding="utf-8")
-    return where | {"commit": " and ".join(commits)}
+def remember(run: Path, where: dict[str, Any]) -> None:
+    """Note where a run is made, in <run>.json beside its folder; to be called before it is."""
+    run.parent.mkdir(parents=True, exist_ok=True)
+    _beside(run).write_text(json.dumps(where), encoding="utf-8")
+
+
+def remembered(runs: Sequence[Path]) -> dict[str, Any]:
+    """Where these runs were made: see `joined`."""
+    return joined([json.loads(_beside(run).read_text(encoding="utf-8")) for run in runs])
+
+
+def joined(environments: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The last, with the commits and the devices of all."""
+    parts = {key: [part for one in environments for part in one[key].split(" and ")] for key in ("commit", "device")}
+    return environments[-1] | {key: " and ".join(dict.fromkeys(values)) for key, values in parts.items()}
+
+
+def _beside(run: Path) -> Path:
+    return run.with_name(f"{run.name}.json")
+
+
+def is_done(run: Path) -> bool:
+    """Whether a run has come to its end."""
+    result = run / "result.json"
+    return result.exists() and json.loads(result.read_text(encoding="utf-8"))["status"] == "done"
 
 
 def commit() -> str:

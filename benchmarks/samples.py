@@ -3,15 +3,14 @@
     python -m benchmarks.samples device=cuda     12 runs, some minutes on one GPU
     python -m benchmarks.tables                  then put the numbers into docs/
 
-The protocol is conf/experiment/wae.yaml and what stands below, fixed before the first run. The distance is Fréchet's
+The protocol is conf/experiment/wae.yaml and what stands below. The distance is Fréchet's
 (1957) between the Gaussians that have the mean and covariance of two sets of features, ‖m₁ − m₂‖² + tr(C₁ + C₂ −
 2 (C₁ C₂)^½): of 10,000 images, mean images of codes drawn from the prior, and the 10,000 test images. The features are
 the last layer but one, 64 numbers, of a convolutional classifier of MNIST that is trained here. The distances compare
 with no others; the distance of 10,000 training images is the least that they can tell apart from none. Beside the
 samples stand the reconstructions of the test images.
 
-Runs that are done, below outputs/samples, are not made again. Further key=value go to aetrain. Writes
-results/samples.json.
+Runs that are done, below --folder, are not made again. Further key=value go to aetrain. Writes results/samples.json.
 """
 
 from __future__ import annotations
@@ -30,6 +29,8 @@ from torch import Tensor, nn
 
 import aetrain
 from aetrain import device
+from aetrain.config import stored
+from aetrain.config.tree import plain
 from aetrain.data.load import load
 from aetrain.data.split import Split
 from aetrain.evaluation.classifier import error_percent
@@ -71,7 +72,6 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
     where = results.environment(" ".join(["python -m benchmarks.samples", *sys.argv[1:]]))
-    where = results.of_all_calls(args.folder, where)
     config = aetrain.config("experiment=wae", *args.overrides)
     splits = load(config.data, device.resolve(config.device))
     classifier = trained(splits.train)
@@ -82,21 +82,33 @@ def main() -> None:
     of_train = described(classifier, lambda start, stop: splits.train.gather(span(splits.train, start, stop)).x,
                          args.images)  # fmt: skip
     floor = summary([frechet(of_test, of_train)])
+    folders: list[Path] = []
     found: list[dict[str, Any]] = [{"name": "training images", "seeds": [], "samples": floor, "test_error": error}]
     for name, words in CONTENDERS.items():
-        found.append(row(name, words, args, classifier, splits.test, of_test))
+        runs = [made(name, [*words, *args.overrides, f"seed={seed}"], args.folder, where) for seed in SEEDS]
+        found.append(row(name, words, runs, args.images, classifier, splits.test, of_test))
         print(found[-1], flush=True)
-    results.update(args.out, where, found, same=("name",))
+        folders += runs
+    results.update(args.out, results.remembered(folders), found, same=("name",))
 
 
-def row(name: str, words: list[str], args: argparse.Namespace, classifier: Classifier, test: Split,
+def made(name: str, words: list[str], below: Path, where: dict[str, Any]) -> Path:
+    """The folder of one run, which is made if it is not there."""
+    config = aetrain.config("experiment=wae", *words)
+    folder = below / f"{name.replace(', ', '_').replace(' ', '_')}_{config.seed}"
+    if not results.is_done(folder):
+        results.remember(folder, where)
+        aetrain.train(config, folder)
+    elif plain(stored.read(folder / "config.yaml")) != plain(config):
+        sys.exit(f"{folder}: is of another configuration; remove it, or give another --folder")
+    return folder
+
+
+def row(name: str, words: list[str], runs: list[Path], images: int, classifier: Classifier, test: Split,
         of_test: tuple[Tensor, Tensor]) -> dict[str, Any]:  # fmt: skip
     """Both distances, over seeds."""
     samples, reconstructions, minutes = [], [], []
-    for seed in SEEDS:
-        folder = args.folder / f"{name.replace(', ', '_').replace(' ', '_')}_{seed}"
-        if not (folder / "result.json").exists():
-            aetrain.train(aetrain.config("experiment=wae", *words, *args.overrides, f"seed={seed}"), folder)
+    for seed, folder in zip(SEEDS, runs, strict=True):
         model = aetrain.load(folder, test.device)
 
         def drawn(start: int, stop: int, model=model) -> Tensor:
@@ -106,8 +118,8 @@ def row(name: str, words: list[str], args: argparse.Namespace, classifier: Class
             return model.reconstruct(*test.gather(span(test, start, stop)))
 
         with torch.no_grad(), model.noise.fixed(seed):
-            samples.append(frechet(of_test, described(classifier, drawn, args.images)))
-            reconstructions.append(frechet(of_test, described(classifier, decoded, args.images)))
+            samples.append(frechet(of_test, described(classifier, drawn, images)))
+            reconstructions.append(frechet(of_test, described(classifier, decoded, images)))
         minutes.append(json.loads((folder / "result.json").read_text())["seconds"] / 60)
     return {"name": name, "overrides": " ".join(words), "seeds": list(SEEDS), "samples": summary(samples),
             "reconstructions": summary(reconstructions), "minutes": round(statistics.mean(minutes), 1)}  # fmt: skip

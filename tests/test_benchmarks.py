@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 import torch
+import yaml
 
 from tests.conftest import PYTHON, build
 
@@ -62,13 +63,35 @@ def test_gains_are_taken_at_equal_reconstruction_seed_by_seed():
     ]  # fmt: skip
 
 
-def test_runs_of_several_calls_carry_the_commits_of_all(tmp_path):
+def test_runs_of_several_calls_carry_the_commits_and_devices_of_all(tmp_path):
     from benchmarks import results
 
-    calls = [{"commit": commit, "device": commit.upper()} for commit in ("a", "b", "a")]
-    found = [results.of_all_calls(tmp_path / "below" / "runs", call) for call in calls]
-    assert [where["commit"] for where in found] == ["a", "a and b", "a and b"]
-    assert found[1]["device"] == "B"
+    runs = [tmp_path / "below" / name for name in ("x", "y", "z")]
+    for run, commit, device in zip(runs, ("a", "b", "a"), ("one", "one", "two"), strict=True):
+        results.remember(run, {"commit": commit, "device": device, "command": run.name})
+    found = results.remembered(runs)
+    assert found == {"commit": "a and b", "device": "one and two", "command": "z"}
+    assert results.joined([found, {"commit": "c", "device": "two"}]) == {
+        "commit": "a and b and c",
+        "device": "one and two",
+    }
+
+
+def test_of_a_sweeps_folder_only_the_protocols_runs_that_are_done_count(tmp_path):
+    from benchmarks import disentangling
+
+    def member(name, seed=0, status="done", beta=4.0, **metrics):
+        (tmp_path / name).mkdir()
+        config = {"model": {"name": "beta_vae", "beta": beta}, "seed": seed}
+        (tmp_path / name / "config.yaml").write_text(yaml.safe_dump(config))
+        (tmp_path / name / "result.json").write_text(json.dumps({"status": status, "metrics": metrics}))
+
+    whole = {f"test/{name}": 1.0 for name in disentangling.METRICS}
+    member("0", **whole), member("1", seed=1, status="failed"), member("2", seed=9), member("3", beta=5.0)
+    assert [run[:3] for run in disentangling.read(tmp_path)] == [("beta_vae", 4, 0)]
+    member("4", **whole)
+    with pytest.raises(SystemExit, match="two runs of the same"):
+        disentangling.read(tmp_path)
 
 
 def test_the_frechet_distance_of_gaussians_is_the_closed_form():

@@ -128,6 +128,11 @@ def test_help_names_every_model_and_leaves_out_internals(aetrain):
     assert "schema" not in out and "hydra/" not in out and "_shared" not in out
 
 
+def test_help_shows_the_schedule_that_a_model_has_by_default(aetrain):
+    assert "model.schedule.mmd_weight.length=0.1 " in aetrain("--help", "model=wae")[1]
+    assert "model.schedule.beta.length" not in aetrain("--help", "model=beta_vae")[1]
+
+
 def test_version(aetrain):
     from aetrain import __version__
 

@@ -119,7 +119,7 @@ def test_the_list_of_runs_puts_a_folder_without_room_on_a_line_of_its_own(tmp_pa
 
 
 def test_the_list_of_runs_names_what_was_swept_also_where_it_is_the_default(tmp_path):
-    beta_sweep(tmp_path, {1: (25.1, 80.2), 4: (12.3, 101.0)}, {0: 0.0, 1: 0.1})
+    beta_sweep(tmp_path, {4: (12.3, 101.0), 1: (25.1, 80.2)}, {0: 0.0, 1: 0.1})
     lines = listing.table(sorted(below(tmp_path), key=lambda run: run.number), 10_000).split("\n")
     told = [re.findall(r"(?:model\.beta|seed)=\S+", line.partition("  /")[0]) for line in lines]
-    assert told == [[f"model.beta={beta}", f"seed={seed}"] for beta in (1, 4) for seed in (0, 1)]
+    assert told == [[f"model.beta={beta}", f"seed={seed}"] for beta in (4, 1) for seed in (0, 1)]

@@ -132,7 +132,7 @@ def _line(key: str, field: dataclasses.Field, used: bool) -> Iterator[str]:
 
 
 def _schedules(group: str, node: Any, schedule: Any) -> Iterator[str]:
-    """All schedules of a group in one line."""
+    """All schedules of a group in one line, and those of a model that change a value by default."""
     kinds = range_in_words(dict(next(f for f in dataclasses.fields(Schedule) if f.name == "kind").metadata))
     if group == "model":
         names = list(hparams(node))
@@ -142,3 +142,7 @@ def _schedules(group: str, node: Any, schedule: Any) -> Iterator[str]:
     if where:
         text = f"changes the value during the run: {kinds}; see docs/configuration.md"
         yield textwrap.fill(f"{where:<32}  {text}", WIDTH, initial_indent="  ", subsequent_indent=" " * 36)
+    for name, one in vars(schedule).items() if group == "model" else ():
+        for field in dataclasses.fields(Schedule):
+            if one.kind != "constant" and in_use(one, field):
+                yield from _line(f"model.schedule.{name}.{field.name}={show(getattr(one, field.name))}", field, True)

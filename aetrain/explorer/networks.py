@@ -180,14 +180,14 @@ def _blocks(level: nn.Module, shape: list[int]) -> list[Step]:
 
 def _conv(kind: str, conv: nn.Conv2d | nn.ConvTranspose2d, shape: list[int]) -> Step:
     kernel, stride, padding = conv.kernel_size[0], conv.stride[0], conv.padding[0]
-    if (kernel, stride, padding) == (4, 2, 1):
-        return Step(f"{kind}4", conv.weight, conv.bias, {"from": shape})
+    if (kind, kernel, padding) == ("conv", 3, 1):
+        return _conv3(conv, shape)
     sizes = {"from": shape, "kernel": kernel, "stride": stride, "padding": padding}
-    return Step(kind, conv.weight, conv.bias, sizes)
+    return Step(f"{kind}4" if (kernel, stride, padding) == (4, 2, 1) else kind, conv.weight, conv.bias, sizes)
 
 
 def _conv3(conv: nn.Conv2d, shape: list[int]) -> Step:
-    return Step("conv3", conv.weight, conv.bias, {"from": shape, "stride": conv.stride[0]})
+    return Step("conv3", conv.weight, conv.bias, {"from": shape, "stride": conv.stride[0], "padding": 1})
 
 
 def _norm(norm: nn.Module, shape: list[int]) -> list[Step]:
@@ -236,11 +236,11 @@ def follow(steps: Sequence[Step], x: Tensor, y: Tensor, dtype: torch.dtype = tor
 
 
 def _spatial(step: Step, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    stride, padding = step.sizes.get("stride", 2), step.sizes.get("padding", 1)
+    stride, padding = step.sizes.get("stride"), step.sizes.get("padding")
     if step.kind in ("conv", "conv3", "conv4"):
         return F.conv2d(x, weight, bias, stride, padding)
     if step.kind in ("deconv", "deconv4"):
-        more = stride - weight.shape[-1] + 2 * padding  # of the last rows, of which torch leaves out some
+        more = stride - weight.shape[-1] + 2 * padding  # output_padding, as in ConvDecoder
         return F.conv_transpose2d(x, weight, bias, stride, padding, more)
     if step.kind == "group_norm":
         return F.group_norm(x, step.sizes["groups"], weight, bias, step.sizes["eps"])

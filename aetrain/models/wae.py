@@ -74,10 +74,11 @@ class WAE(Autoencoder):
         return {"mu": mu, "logvar": logvar}
 
     def after_collapse(self) -> str:
-        return (
-            f"try a smaller model.mmd_weight than {self.config.mmd_weight:g}, a longer warm-up of it "
-            "(model.schedule.mmd_weight.length), or with convolutions net.norm=group"
-        )
+        is_warmed_up = self.config.schedule.mmd_weight.kind == "linear"
+        warm_up = "longer warm-up (model.schedule.mmd_weight.length)"
+        if not is_warmed_up:
+            warm_up = "warm-up (model.schedule.mmd_weight.kind=linear)"
+        return f"try a smaller model.mmd_weight than {self.config.mmd_weight:g}, or a {warm_up}"
 
     def diagnostics(self, latents: dict[str, Tensor]) -> dict[str, Tensor]:
         mu = latents["mu"]  # (N, D)

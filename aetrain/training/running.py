@@ -132,7 +132,7 @@ class Graphed:
             raise RunFailed(
                 f"trainer.cuda_graph: this step cannot be captured ({reason}); give trainer.cuda_graph=false"
             ) from error
-        # Before a capture torch sets the place of the random numbers on the stream of the capture, before a replay on
-        # the current one: without this wait, the first may come after the second where the GPU is shared.
+        # Before a capture torch 2.11 sets the place of the random numbers on the stream of the capture, before a replay
+        # on the current one: without this wait, the first may come after the second where the GPU is shared.
         torch.cuda.current_stream(self._side.device).wait_stream(self._side)
         return graph

@@ -8,7 +8,7 @@ import torch
 
 from aetrain.errors import UserError
 from aetrain.models.wae import SCALES, mmd
-from tests.conftest import build
+from tests.conftest import build, compose
 
 
 def kernel(a, b):
@@ -85,6 +85,13 @@ def test_without_one_the_refusal_is_a_line(images):
         UserError, match=r"model=wae: has no posterior with model\.encoder=deterministic, take gaussian$"
     ):
         build("model=wae").posterior(images)
+
+
+def test_its_weight_is_warmed_up_by_default_and_the_advice_on_a_collapse_knows_it():
+    schedule = compose("model=wae").model.schedule.mmd_weight
+    assert (schedule.kind, schedule.start, schedule.length) == ("linear", 0, 0.1)
+    assert "a longer warm-up (model.schedule.mmd_weight.length)" in build("model=wae").after_collapse()
+    assert "or a warm-up (" in build("model=wae", "model.schedule.mmd_weight.kind=constant").after_collapse()
 
 
 @pytest.mark.longer
