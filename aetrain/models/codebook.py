@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from aetrain.noise import Noise
 
+BESIDE = 0.01  # of the outputs' standard deviation: how far from an output a code is put
 LEAST_USAGE = 1e-6  # below which an average says nothing any more: nothing was averaged for long
 
 
@@ -45,7 +46,8 @@ class Codebook(nn.Module):
         """After a step: what moves without a gradient, in place. z: outputs (N, D), codes: the nearest to each (N,).
 
         A code whose usage is below `restart` is dead. It is moved to one of these outputs, drawn at random (as by
-        Dhariwal et al. 2020), and counts as evenly used from there on.
+        Dhariwal et al. 2020), and counts as evenly used from there on. Not quite to it: many outputs are equal, of a
+        blank background say, and so would be the codes, between which rounding would then choose.
         """
         with torch.autocast(z.device.type, enabled=False):
             size = len(self.usage)
@@ -55,8 +57,10 @@ class Codebook(nn.Module):
             self._average(chosen.T @ z / even, decay)
             order = self.noise.rand_like(z[:, 0]).argsort()  # no output for two codes, unless there are fewer
             drawn = order[torch.arange(size, device=z.device) % len(z)]  # (K,)
+            there = z[drawn]
+            there = there + BESIDE * z.std(0, correction=0) * self.noise.randn_like(there)
             dead = self.usage < restart
-            self._restart(dead.unsqueeze(1), z[drawn])
+            self._restart(dead.unsqueeze(1), there)
             self.usage.copy_(torch.where(dead, 1.0, self.usage))
 
     def _average(self, total: Tensor, decay: Tensor) -> None:
