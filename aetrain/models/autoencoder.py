@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any, ClassVar
 
 import torch
@@ -77,7 +79,12 @@ class Autoencoder(nn.Module):
     def forward(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
         """{"loss": Σ weight · term, **terms}, all (B,). The one place where weights meet terms."""
         terms = self.terms(x, y)
-        return {"loss": sum(weight * terms[name] for name, weight in self.weights().items()), **terms}
+        # No product with 1 and no sum with 0: of a small network's step each would take a hundredth.
+        weighted = (
+            terms[name] if isinstance(weight, float) and weight == 1 else weight * terms[name]
+            for name, weight in self.weights().items()
+        )
+        return {"loss": reduce(operator.add, weighted), **terms}
 
     @property
     def code_shape(self) -> tuple[int, ...]:

@@ -22,13 +22,15 @@ class Meters:
         self.names: list[str] = []
         self._skip = skip
         self._sums: dict[str, Tensor] = {}
+        self._one: Tensor | None = None  # what a step adds to their number, shaped like a value
         self._told: dict[str, list[float]] = {}  # of windows that the host has been told, see `tell`
 
     def add(self, values: dict[str, Tensor]) -> None:
         """values: 0-D tensors, or (K,), the same names at every step."""
         self.names = list(values)
-        row = torch.stack(list(values.values()), dim=-1).double()
-        row = torch.cat([row, torch.ones_like(row[..., :1])], dim=-1)
+        if self._one is None:
+            self._one = torch.ones_like(next(iter(values.values())))
+        row = torch.stack([*values.values(), self._one], dim=-1).double()
         if self._skip:
             row = torch.where(torch.isfinite(row).all(-1, keepdim=True), row, 0.0)
         for window in WINDOWS:

@@ -60,7 +60,8 @@ def make_stacked_step(model: Autoencoder, params: dict[str, Tensor], buffers: di
             out = forward(params, buffers, x, y)  # each (K, B)
         optimizer.zero_grad()
         objective(model, out).mean(1).sum().backward()  # a sum, so that no member changes another's gradient
-        means = torch.stack([term.detach() for term in out.values()]).mean(2)  # (T, K)
+        with torch.no_grad():
+            means = torch.stack(list(out.values())).mean(2)  # (T, K)
         norms = torch.stack([clipped(params) for params in groups])  # (groups, K)
         latch.check(torch.cat([means, norms]).T)
         latch.hold(changing, before)

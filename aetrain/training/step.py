@@ -59,10 +59,10 @@ class Latch:
             self.prepare(values.shape[-1])
         now = bad.any(-1)
         self.bad_values |= bad & self._good.unsqueeze(-1)
-        self._good &= ~now
+        self._good.gt_(now)  # good, and not bad now
         self._good_steps += self._good
         self.bad_steps += now
-        self.suppress.copy_(now if self.skip else ~self._good)
+        self.suppress.copy_(now) if self.skip else torch.logical_not(self._good, out=self.suppress)
 
     def hold(self, buffers: Sequence[Tensor], before: Sequence[Tensor]) -> None:
         """Undo what a suppressed step has done to the model's buffers. before: copies from before the step. Both (…),
@@ -122,7 +122,8 @@ def make_step(model: Autoencoder, optimizer: Any, precision: Precision, clip_nor
             out = model(x, y)  # each (B,)
         optimizer.zero_grad(set_to_none=True)
         loss = objective(model, out).mean()
-        means = torch.stack([term.detach() for term in out.values()]).mean(1)  # (T,)
+        with torch.no_grad():
+            means = torch.stack(list(out.values())).mean(1)  # (T,)
         if scaler:
             # A gradient that overflows in fp16 is the scaler's business: it skips the step and lowers its scale. It
             # also owns found_inf, so that the latch acts through the gradients: times NaN they are none.
