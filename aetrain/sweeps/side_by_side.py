@@ -62,7 +62,10 @@ def _pair(path: Path, second: Path, asked: Callable[[Path], Asked]) -> Asked:
             raise UserError(f"{key}{str(error).removeprefix('run')}" if str(error).startswith("run=") else
                             f"{key}={one}: {error}") from error  # fmt: skip
     folders = [one.run.folder.resolve() for one in both]
-    called = names([read(folder.parent, folder.name) for folder in folders])
+    if folders[0] == folders[1]:  # two checkpoints of one run
+        called = [clean(one.run.path.name) for one in both]
+    else:
+        called = names([read(folder.parent, folder.name) for folder in folders])
     first, other = (dataclasses.replace(one, name=name) for one, name in zip(both, called, strict=True))
     return dataclasses.replace(first, beside=(other,))
 

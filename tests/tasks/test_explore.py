@@ -148,6 +148,12 @@ def told(folder):
     return page, json.loads(re.search(r'id="values">(.*?)</script>', page)[1])
 
 
+def test_two_checkpoints_of_a_run_are_told_apart(trained, tmp_path):
+    first, second = (trained / "checkpoints" / name for name in ("last.pt", "best.pt"))
+    found = package.explore(first, f"run2={second}", "n=50", out=tmp_path / "o")
+    assert [model["name"] for model in told(found.folder)[1]["models"]] == ["last.pt", "best.pt"]
+
+
 def test_a_second_run_stands_beside_the_first(browser, trained, swept, tmp_path):
     second = members(swept)[1]  # its folder's name holds = and ,
     found = package.explore(trained, f"run2={second}", "n=50", out=tmp_path / "o")
