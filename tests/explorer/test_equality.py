@@ -42,7 +42,7 @@ CASES += [
     ("wae", "mlp", ()),
     ("wae", "conv", ("model.encoder=gaussian",)),
     ("cvae", "conv", ("net.activation=tanh",)),
-    ("ae", "conv", ("model.likelihood=discretized_logistic",)),
+    ("ae", "conv", ("model.likelihood=discretized_logistic", "model.output_bias=random")),
     ("vae", "linear", ("model.likelihood=gaussian", "model.sigma_mode=learned", "model.sigma_per_channel=true")),
     ("vae", "mlp", ("prior=mixture", "prior.components=5")),
     ("cvae", "linear", ("prior=vamp", "prior.components=12")),
