@@ -201,6 +201,14 @@ def done(aetrain, once, capfd):
 
 
 @pytest.fixture
+def hung_up():
+    """SIGHUP is heard, also where the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture
 def small_run(aetrain):
     """Run a small training; returns its folder."""
 

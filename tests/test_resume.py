@@ -382,6 +382,7 @@ def test_an_override_that_would_make_it_another_run_is_refused(aetrain, done, ov
 # --- signals and locks
 
 
+@pytest.mark.usefixtures("hung_up")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_run_with_a_checkpoint(aetrain, done, monkeypatch, number, code):
     done(*LINE, to="reference")

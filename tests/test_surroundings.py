@@ -153,6 +153,7 @@ def test_the_configuration_of_a_run_that_would_go_on(aetrain, small_run):
 # --- signals
 
 
+@pytest.mark.usefixtures("hung_up")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
 def test_a_signal_before_there_is_anything_to_write(aetrain, monkeypatch, number, code):
     before = signal.getsignal(number)
