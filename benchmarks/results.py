@@ -12,6 +12,7 @@ import json
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -40,7 +41,10 @@ def remember(run: Path, where: dict[str, Any]) -> None:
 
 
 def remembered(runs: Sequence[Path]) -> dict[str, Any]:
-    """Where these runs were made: see `joined`."""
+    """Where these runs were made: see `joined`. Ends the program where nothing says so: it could not be published."""
+    for run in runs:
+        if not _beside(run).exists():
+            sys.exit(f"{run}: {_beside(run)} would say where it was made, and is not there; remove the folder")
     return joined([json.loads(_beside(run).read_text(encoding="utf-8")) for run in runs])
 
 

@@ -62,7 +62,10 @@ class Latch:
         self._good.gt_(now)  # good, and not bad now
         self._good_steps += self._good
         self.bad_steps += now
-        self.suppress.copy_(now) if self.skip else torch.logical_not(self._good, out=self.suppress)
+        if self.skip:
+            self.suppress.copy_(now)
+        else:
+            torch.logical_not(self._good, out=self.suppress)
 
     def hold(self, buffers: Sequence[Tensor], before: Sequence[Tensor]) -> None:
         """Undo what a suppressed step has done to the model's buffers. before: copies from before the step. Both (…),
