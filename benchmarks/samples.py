@@ -4,11 +4,11 @@
     python -m benchmarks.tables                  then put the numbers into docs/
 
 The protocol is conf/experiment/wae.yaml and what stands below. The distance is Fréchet's (1957) between the Gaussians
-that have the mean and covariance of two sets of features, ‖m₁ − m₂‖² + tr(C₁ + C₂ − 2 (C₁ C₂)^½): of 10,000 images, mean
-images of codes drawn from the prior, and the 10,000 test images. The features are the last layer but one, 64 numbers, of
-a convolutional classifier of MNIST that is trained here. The distances compare with no others; the distance of 10,000
-training images is the least that they can tell apart from none. Beside the samples stand the reconstructions of the test
-images.
+that have the mean and covariance of two sets of features, ‖m₁ − m₂‖² + tr(C₁ + C₂ − 2 (C₁ C₂)^½): of 10,000 images,
+mean images of codes drawn from the prior, and the 10,000 test images. The features are the last layer but one, 64
+numbers, of a convolutional classifier of MNIST that is trained here. The distances compare with no others; the
+distance of 10,000 training images is the least that they can tell apart from none. Beside the samples stand the
+reconstructions of the test images.
 
 Runs that are done, below --folder, are not made again. Further key=value go to aetrain. Writes results/samples.json.
 """
