@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import time
 from pathlib import Path
 
+import google_crc32c
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer.record_writer import RecordWriter
 
 PREFIX = "events.out.tfevents."
 
@@ -30,7 +31,6 @@ class EventFile:
         last = max((_second(path) for path in folder.glob(PREFIX + "*")), default=-1)
         second = max(int(time.time()), last + 1)  # readers go by the name
         self._file = open(folder / f"{PREFIX}{second:010d}.{socket.gethostname()}.{os.getpid()}", "xb")  # noqa: SIM115
-        self._records = RecordWriter(self._file)
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
         if step:
             start = SessionLog(status=SessionLog.START)
@@ -43,8 +43,20 @@ class EventFile:
         self._file.close()
 
     def _write(self, event: Event) -> None:
-        self._records.write(event.SerializeToString())
+        self._file.write(_record(event.SerializeToString()))
         self._file.flush()
+
+
+def _record(data: bytes) -> bytes:
+    """TensorFlow's framing. To sum a kilobyte takes TensorBoard's writer, a Python loop over the bytes, 0.2 ms."""
+    length = struct.pack("<Q", len(data))
+    return length + _masked_sum(length) + data + _masked_sum(data)
+
+
+def _masked_sum(data: bytes) -> bytes:
+    """CRC-32C, rotated and shifted, since the sum of data that hold their sum says little (TFRecord)."""
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 def _second(path: Path) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from aetrain.config.rules import total_steps
+from aetrain.config.tree import plain
 from aetrain.console import ProgressBar
 from aetrain.data.card import content_sum
 from aetrain.data.split import Splits
@@ -52,6 +53,7 @@ class Training:
         """compiled: whether the step is; see compiling.py."""
         self.requests, self.stacked = requests, stacked
         self.config, self.model, self.splits, self.run, self.device = config, model, splits, run, device
+        self.plain_config = plain(config)
         self.content = content_sum(config.data)  # of the user's own data: a resumed run must see the same
         trainer = config.trainer
         self.precision = Precision.of(config.device.precision, device)

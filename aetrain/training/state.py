@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import torch
 
-from aetrain.config.tree import plain
 from aetrain.device import Precision
 from aetrain.errors import UserError
 from aetrain.models import Autoencoder
@@ -24,6 +23,8 @@ class Training(Protocol):
     """What a checkpoint holds, or needs to know, of a training."""
 
     config: Any
+    plain_config: dict[str, Any]
+    content: str | None
     model: Autoencoder
     optimizer: Any
     precision: Precision
@@ -51,7 +52,7 @@ def capture(training: Training) -> dict[str, Any]:
     """Everything that a run needs to go on, in plain containers."""
     scaler, cuda = training.precision.scaler, training.device.type == "cuda"
     return {
-        "config": plain(training.config),
+        "config": training.plain_config,
         "facts": training.model.facts.plain(),
         "content": training.content,
         "overrides": list(training.run.overrides),
