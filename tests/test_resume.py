@@ -17,7 +17,7 @@ from aetrain.config.tables import MODELS
 from aetrain.data.load import load
 from aetrain.errors import Interrupted
 from aetrain.tasks.train import started
-from aetrain.training import loop
+from aetrain.training import checkpoint, loop, saving
 from aetrain.training.signals import Requests
 from aetrain.training.state import _restore_noise
 from tests.conftest import SMALL, longer, read_events
@@ -184,7 +184,9 @@ def test_killed_at_the_very_start(aetrain, done, kill_at, monkeypatch, moment):
         if moment == "in the first step":
             kill_at(1)
         else:
-            patch.setattr(loop.Training, "save" if "checkpoint" in moment else "validate", die)
+            patch.setattr(
+                *((saving.Checkpoints, "save") if "checkpoint" in moment else (loop.Training, "validate")), die
+            )
         with pytest.raises(Killed):
             aetrain(*LINE, "hydra.run.dir=run")
     kill_at(0)
@@ -226,7 +228,7 @@ def test_the_optimizers_numbers_may_change(aetrain, done):
 def test_a_learning_rate_that_is_a_tensor_is_the_configurations_on_resuming(aetrain, done):
     """As on a GPU, and under torch.compile."""
     folder, where = done(*LINE, "model=factor_vae"), torch.device("cpu")
-    state, config = loop.checkpoint.load(folder / "checkpoints" / "last.pt"), stored.read(folder / "config.yaml")
+    state, config = checkpoint.load(folder / "checkpoints" / "last.pt"), stored.read(folder / "config.yaml")
     config.trainer.compile, config.optimizer.lr = True, 5e-4
     with started(config, folder, [], load(config.data, where), where, Requests(), state) as training:
         rates = [group["lr"] for group in training.optimizer.param_groups]
@@ -234,13 +236,13 @@ def test_a_learning_rate_that_is_a_tensor_is_the_configurations_on_resuming(aetr
 
 
 def test_no_best_checkpoint_is_of_an_epoch_that_the_last_one_does_not_know(aetrain, monkeypatch):
-    saved, save = [], loop.checkpoint.save
+    saved, save = [], checkpoint.save
 
     def noted(paths, state):
         saved.extend((path.stem, state["step"]) for path in paths)
         save(paths, state)
 
-    monkeypatch.setattr(loop.checkpoint, "save", noted)
+    monkeypatch.setattr(checkpoint, "save", noted)
     line = [*SMALL, "net.hidden=[32]", "trainer.max_steps=null", "trainer.epochs=4", "trainer.checkpoint_epochs=100"]
     assert aetrain(*line, "hydra.run.dir=run")[0] == 0
     assert saved == [("last", 0), *((name, step) for step in (6, 12, 18, 24) for name in ("last", "best"))]
@@ -405,8 +407,7 @@ def test_a_signal_ends_the_run_with_a_checkpoint(aetrain, done, monkeypatch, num
 
 
 def test_sigusr1_writes_a_checkpoint_and_goes_on(aetrain, monkeypatch):
-    log_interval, steps = loop.Training.log_interval, []
-    save = loop.Training.save
+    log_interval, steps, save = loop.Training.log_interval, [], checkpoint.save
 
     def signalled(self):
         log_interval(self)
@@ -414,7 +415,9 @@ def test_sigusr1_writes_a_checkpoint_and_goes_on(aetrain, monkeypatch):
             os.kill(os.getpid(), signal.SIGUSR1)
 
     monkeypatch.setattr(loop.Training, "log_interval", signalled)
-    monkeypatch.setattr(loop.Training, "save", lambda self, *names: (steps.append(self.step), save(self, *names)))
+    monkeypatch.setattr(
+        checkpoint, "save", lambda paths, content: (steps.append(content["step"]), save(paths, content))
+    )
     code, out, _ = aetrain(*LINE, "hydra.run.dir=run")
     assert code == 0 and "SIGUSR1 at step 9" in out and 9 in steps
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from typing import Any
+from contextlib import nullcontext
 
 import torch
 
@@ -18,30 +16,27 @@ from aetrain.data.card import content_sum
 from aetrain.data.split import Splits
 from aetrain.device import Precision
 from aetrain.epochs import EpochTable
-from aetrain.errors import Interrupted, RunFailed, UserError
-from aetrain.evaluation.independence import independence
-from aetrain.evaluation.nll import importance_nll
-from aetrain.evaluation.terms import Evaluation, evaluate
+from aetrain.evaluation.terms import Evaluation
 from aetrain.models import Autoencoder
-from aetrain.noise import mix
 from aetrain.pictures.bars import bars
 from aetrain.pictures.grids import Grid, codes, make_grids
 from aetrain.run import Run
-from aetrain.training import checkpoint, state
 from aetrain.training.batches import Batches
 from aetrain.training.compiled import make_compiled_step
+from aetrain.training.divergence import check_finite
+from aetrain.training.held_out import HeldOut
 from aetrain.training.lbfgs import make_lbfgs_step
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.profiling import profiling
 from aetrain.training.running import Graphed, runner
+from aetrain.training.saving import Checkpoints
 from aetrain.training.schedules import Scheduler
 from aetrain.training.signals import Requests
 from aetrain.training.step import Latch, make_step
 
 log = logging.getLogger(__name__)
 
-SMALLEST_SCALE = 1e-4  # of the fp16 gradient scaler, which starts at 65536 and halves at every overflow
 SLOW = 1.0  # seconds of a step from which on a signal does not wait for the end of the next one
 
 
@@ -78,26 +73,25 @@ class Training:
             step = make(model, self.optimizer, self.precision, trainer.clip_norm, self.latch)
         self.meters = Meters(skip=self.latch.skip)
         self.run_steps = runner(config, step, self.batches, self.meters, self.scheduler, device)
+        self.held_out = HeldOut(config, model, splits, self.precision, self.scheduler, self.total_steps)
+        self.checkpoints = Checkpoints(self)
         self.step = 0
         self.best = {"val/loss": math.inf, "epoch": 0}
         self.stopped_early = False
         self.is_out_of_time = False  # trainer.minutes have passed since this process began
         self.last_metrics: dict[str, float] = {}
         self.tested: Evaluation | None = None  # after test()
-        self._told: dict[str, Evaluation] = {}  # by split, see `tell`
         self.is_concluded = False  # whether its result is written
         self.lines = EpochTable(trainer.epochs)
         self.kl_per_dimension: list[float] | None = None  # of the last evaluation
         self.bar: ProgressBar | None = None
         self.pending = False  # whether what is due after this step is still to be done
         self.first_step = 0  # of this process: the latch counts from here
-        self.interrupted_at: dict[str, Any] | None = None  # the state that an interruption has put into last.pt
         # Whether the last step was; of the first nobody knows, and one that compiles is. Captures are not interrupted.
         self.slow = compiled or not isinstance(self.run_steps, Graphed)
         self.slow_look = not stacked  # whether a signal may come within; a stack, which evaluates, asks between members
-        self._saves = 0  # of last.pt
         self._mark = (0, time.perf_counter())  # step and time of the last speed measurement
-        self.saved_at = self.started = self._began = time.monotonic()
+        self.started = self._began = time.monotonic()
         self.skipped_before = 0  # steps left out before this process
 
     # --- the loop
@@ -113,7 +107,7 @@ class Training:
         ):
             while not self.finished:
                 began = time.perf_counter()
-                with self.interruptible(everything=True) if self.slow else nullcontext():
+                with self.checkpoints.interruptible(everything=True) if self.slow else nullcontext():
                     done = self.run_steps(self.step, self.ahead())
                 self.slow = self.is_slow(time.perf_counter() - began)
                 self.step += done
@@ -123,16 +117,16 @@ class Training:
                 if self.is_due():
                     self.look()
                 if self.requests:
-                    self.save("last")
+                    self.checkpoints.save("last")
                     self.requests.answer(f"step {self.step}", self.run.folder)
 
     def begin(self) -> None:
         """Before the first step of this process."""
         if self.step == 0:
-            self.save("last")
+            self.checkpoints.save("last")
             self.validate()
         else:
-            self._mend_best()
+            self.checkpoints.mend_best()
         self.first_step = self.step
         if self.pending:
             self.scheduler.apply(self.step - 1)  # as it was after that step
@@ -164,7 +158,7 @@ class Training:
             or step % trainer.log_every == 0
             or step % self.batches.per_epoch == 0
             or step == self.total_steps
-            or self._checkpoint_due()
+            or self.checkpoints.due
         )
 
     def look(self) -> None:
@@ -172,7 +166,7 @@ class Training:
         ends_epoch = self.step % self.batches.per_epoch == 0 or self.step == self.total_steps
         self.pending = ends_epoch
         began = time.perf_counter()
-        with self.interruptible() if ends_epoch and self.slow_look else nullcontext():
+        with self.checkpoints.interruptible() if ends_epoch and self.slow_look else nullcontext():
             if self.step % self.config.trainer.log_every == 0:
                 self.log_interval()
             if ends_epoch:
@@ -182,20 +176,20 @@ class Training:
         self.pending = False
         if self.is_out_of_time:
             self.stop_in_time()
-        elif self._checkpoint_due():
-            self.save("last")
+        elif self.checkpoints.due:
+            self.checkpoints.save("last")
 
     def stop_in_time(self) -> None:
         """Write the checkpoint from which the run goes on as if it had not stopped, then look at how far it has come:
         that is cut off again when it does."""
-        self.save("last")
-        if not (self.run.folder / "checkpoints" / "best.pt").exists():
-            self.save("best")
+        self.checkpoints.save("last")
+        if not self.checkpoints.has_best():
+            self.checkpoints.save("best")
         log.info(
             "trainer.minutes=%g have passed: stopped after %d of %d steps; aetrain resume=%s continues",
             self.config.trainer.minutes, self.step, self.total_steps, self.run.folder,
         )  # fmt: skip
-        with self.interruptible():
+        with self.checkpoints.interruptible():
             self.last_metrics |= self.validate()
             self.draw(math.ceil(self.epoch))
 
@@ -206,16 +200,16 @@ class Training:
 
     def log_interval(self) -> None:
         """Means since the last log point to TensorBoard and metrics.jsonl."""
-        self.check_finite()
+        check_finite(self)
         means = self.meters.read("interval")
-        speed = self._images_per_second()
+        grad_norm, speed = means.pop("grad_norm"), self._images_per_second()
         if self.bar:
-            self.bar.terms({name: value for name, value in means.items() if name != "grad_norm"}, speed)
+            self.bar.terms(means, speed)
         self.run.log(
             self.step,
             self.epoch,
-            {f"train/{name}": value for name, value in means.items() if name != "grad_norm"}
-            | {"optimizer/grad_norm": means["grad_norm"], "optimizer/lr": self.scheduler.lr(self.step - 1)}
+            {f"train/{name}": value for name, value in means.items()}
+            | {"optimizer/grad_norm": grad_norm, "optimizer/lr": self.scheduler.lr(self.step - 1)}
             | {f"hparam/{name}": value for name, value in self.hparams().items()}
             | {"speed/images_per_second": speed},
         )
@@ -228,10 +222,10 @@ class Training:
 
     def end_epoch(self) -> None:
         """Validate, keep the best, draw, write a checkpoint, and say one line."""
-        self.check_finite()
+        check_finite(self)
         epoch, last = math.ceil(self.epoch), self.step == self.total_steps
-        train = self.meters.read("epoch")
-        self.last_metrics = {f"train/{name}": value for name, value in train.items() if name != "grad_norm"}
+        means = self.meters.read("epoch")
+        self.last_metrics = {f"train/{name}": value for name, value in means.items() if name != "grad_norm"}
         self.last_metrics |= self.validate()
         self.run.epoch(epoch, self.step, self.last_metrics)
         improved = self._judge(epoch)
@@ -242,7 +236,7 @@ class Training:
             if last or improved or epoch % self.config.trainer.checkpoint_epochs == 0:
                 self.pending = False
                 # best.pt after last.pt: the best epoch is then never one that a resumed run does not know of.
-                self.save("last", *(["best"] if improved else []))
+                self.checkpoints.save("last", *(["best"] if improved else []))
         self._say(epoch)
         self._mark = (self.step, time.perf_counter())
 
@@ -269,45 +263,17 @@ class Training:
     # --- numbers
 
     def validate(self) -> dict[str, float]:
-        """Log and return val/…; empty without validation images.
-
-        Always with the values that scheduled hparams and weights have at the end of the run: val/loss is then the
-        objective that is wanted, at every step, and `best` does not prefer the start of a warm-up."""
+        """Log and return val/…; empty without validation images."""
         if not len(self.splits.val):
             return {}
-        return self._log_evaluation("val", self.evaluate("val"))
+        return self._log_evaluation("val", self.held_out.evaluate("val"))
 
     def test(self) -> dict[str, float]:
         """Log and return test/…, with the weights that trainer.test chooses."""
         if self.config.trainer.test == "best":
-            best = checkpoint.load(self.run.folder / "checkpoints" / "best.pt", self.device)
-            self.model.load_state_dict(best["model"])
-        self.tested = self.evaluate("test")
-        seed = self.evaluation_seed("test")
-        if math.isfinite(self.tested.terms["loss"]):  # else it is said to have diverged
-            self.tested.terms.update(independence(self.model, self.splits.test, self.splits.factors, seed))
-        if samples := self.config.trainer.nll_samples:
-            seed = mix(self.config.seed, "importance samples", "test")
-            self.tested.terms["nll"] = importance_nll(self.model, self.splits.test, samples, seed)
+            self.checkpoints.load_best()
+        self.tested = self.held_out.test()
         return self.last_metrics | self._log_evaluation("test", self.tested, histograms=not len(self.splits.val))
-
-    def evaluate(self, split: str) -> Evaluation:
-        self.scheduler.apply(self.total_steps)
-        if split in self._told:
-            return self._told.pop(split)
-        images, seed = getattr(self.splits, split), self.evaluation_seed(split)
-        return evaluate(self.model, images, self.config.trainer.eval_batch_size, seed, self.precision)
-
-    def evaluation_seed(self, split: str) -> int:
-        return mix(self.config.seed, "evaluation", split)
-
-    def tell(self, split: str, evaluation: Evaluation) -> None:
-        """For a stack's member: what the next `evaluate` would find out."""
-        self._told[split] = evaluation
-
-    def forget(self) -> None:
-        """What it was told and has not asked for."""
-        self._told.clear()
 
     def _log_evaluation(self, split: str, evaluation: Evaluation, histograms: bool = True) -> dict[str, float]:
         """Every scalar carries its split. The histograms are of one split only: of the validation images, or of the
@@ -334,28 +300,6 @@ class Training:
         for grid in grids:
             self.run.grid(self.step, epoch, grid.name, grid.png, grid.height, grid.width, grid.channels)
 
-    def check_finite(self) -> None:
-        """Raise RunFailed if the latch has closed."""
-        first_bad = self.latch.first_bad
-        if first_bad >= 0 and not self.latch.skip:
-            bad = self.latch.bad_values.tolist()
-            names = [*self.model_terms(), *["the gradient's norm"] * len(self.optimizer.param_groups)]
-            name = next(name for name, is_bad in zip(names, bad, strict=False) if is_bad)
-            # A stack has one update for all: it cannot leave out a member's.
-            since = "its weights are worthless" if self.stacked else "no update was made"
-            raise RunFailed(
-                f"diverged: {name} was not finite at step {self.first_step + first_bad + 1} (optimizer.lr="
-                f"{self.config.optimizer.lr}, device.precision={self.config.device.precision}); {since} from there on; "
-                "try a smaller optimizer.lr, trainer.clip_norm=1 or device.precision=fp32. "
-                f"The state before it: {self.run.folder}/checkpoints/last.pt"
-            )
-        scaler = self.precision.scaler
-        if scaler and scaler.get_scale() < SMALLEST_SCALE:
-            raise RunFailed(
-                f"diverged: the gradients overflow fp16 at every scale (step {self.step}); try device.precision=bf16 "
-                "or a smaller optimizer.lr"
-            )
-
     def skipped_steps(self) -> int:
         """Steps that trainer.on_nonfinite=skip has left out."""
         return self.skipped_before + int(self.latch.bad_steps)
@@ -364,65 +308,7 @@ class Training:
         """val/loss and number of the best epoch; None where nothing was validated."""
         return dict(self.best) if self.best["epoch"] else None
 
-    def model_terms(self) -> list[str]:
-        return [name for name in self.meters.names if name != "grad_norm"]
-
     def _images_per_second(self) -> float:
         step, since = self._mark
         self._mark = (self.step, now := time.perf_counter())
         return (self.step - step) * self.batches.size / max(now - since, 1e-9)
-
-    # --- checkpoints
-
-    def _checkpoint_due(self) -> bool:
-        return time.monotonic() - self.saved_at > 60 * self.config.trainer.checkpoint_minutes
-
-    def save(self, *names: str) -> None:
-        """Write checkpoints/<name>.pt for each name, one after another, unless the numbers have gone wrong."""
-        self.check_finite()
-        with self.requests.deferred():
-            self._write(names, state.capture(self))
-
-    def _write(self, names: Sequence[str], content: dict[str, Any]) -> None:
-        checkpoint.save([self.run.folder / "checkpoints" / f"{name}.pt" for name in names], content)
-        if "last" in names:
-            self.saved_at = time.monotonic()
-            self._saves += 1
-
-    @contextmanager
-    def interruptible(self, everything: bool = False) -> Iterator[None]:
-        """Within, a signal raises Interrupted at once. What the block has done by then is undone in last.pt, which is
-        of the state before it, unless the block has written a newer one. everything: whether it changes weights."""
-        before, saves = state.frozen(self, everything), self._saves
-        try:
-            with self.requests.at_once():
-                yield
-        except Interrupted:
-            if self._saves == saves:
-                self.interrupted_at = before
-                if self.step > 0:  # of step 0 there is one, from before the first validation
-                    with suppress(RunFailed):
-                        self.check_finite()
-                        self._write(["last"], before)
-            raise
-
-    def save_interrupted(self) -> None:
-        """last.pt of a training that something else has interrupted, a member of its stack say."""
-        if self.step > 0 and self.interrupted_at is None and (self.pending or not self.finished):
-            self.save("last")
-
-    def _mend_best(self) -> None:
-        """Make best.pt the weights of the best epoch that this run, as its last checkpoint has it, knows of."""
-        path, epoch = self.run.folder / "checkpoints" / "best.pt", self.best["epoch"]
-        if not epoch or (not path.exists() and self.config.trainer.test != "best" and epoch != math.ceil(self.epoch)):
-            return
-        with suppress(UserError):
-            found = checkpoint.load(path).get("best")  # of anyone's making
-            if isinstance(found, dict) and all(type(v := found.get(k)) in (int, float) and v == self.best[k]
-                                               for k in self.best):  # fmt: skip
-                return
-        if epoch == math.ceil(self.epoch) and not self.pending:
-            self.save("best")
-            return
-        log.warning("warning: %s is not of the best epoch, %d: the search for the best starts over here", path, epoch)
-        self.best = {"val/loss": math.inf, "epoch": 0}

@@ -136,7 +136,7 @@ class Stack:
                 with about(name):
                     reason = interrupt
                     try:
-                        member.save_interrupted()
+                        member.checkpoints.save_interrupted()
                     except AetrainError as error:
                         reason = error
                     give_up(name, member, reason)
@@ -149,9 +149,9 @@ class Stack:
                 member.step = self.step
             first.bar.advance(self.step, math.ceil(next(iter(self.active.values())).epoch))
             # One clock for all: members whose checkpoints are of different steps could not go on as a stack.
-            saved_at = min(member.saved_at for member in self.active.values())
+            saved_at = min(member.checkpoints.saved_at for member in self.active.values())
             for member in self.active.values():
-                member.saved_at = saved_at
+                member.checkpoints.saved_at = saved_at
             due = [member.is_due() for member in self.active.values()]  # of each: it looks at the clock
             if any(due):
                 is_late = any(member.is_out_of_time for member in self.active.values())
@@ -164,7 +164,7 @@ class Stack:
                 each(Training.look)
                 self._forget()
             if first.requests.checkpoint:
-                each(lambda member: member.save("last"))
+                each(lambda member: member.checkpoints.save("last"))
             first.requests.answer(f"step {self.step}", first.run.folder.parent)
 
     def _steps(self) -> None:
@@ -174,7 +174,7 @@ class Stack:
         with ExitStack() as guards:
             if self.slow:
                 for member in self.active.values():
-                    guards.enter_context(member.interruptible(everything=True))
+                    guards.enter_context(member.checkpoints.interruptible(everything=True))
             done = self.run_steps(self.step, most)
         self.slow = self.members[0].is_slow(time.perf_counter() - began)
         if not linked:
@@ -198,10 +198,10 @@ class Stack:
         self._schedule.apply(first.total_steps)
         portion = min(trainer.eval_batch_size, PORTION * trainer.batch_size)
         with first.requests.at_once():
-            seed = first.evaluation_seed(split)
+            seed = first.held_out.seed(split)
             found = evaluate_together(models, *self._rows, images, portion, seed, first.precision)
         for member, evaluation in zip(self.members, found, strict=True):
-            member.tell(split, evaluation)
+            member.held_out.tell(split, evaluation)
 
     def _tell(self) -> None:
         """Tell the members what they are about to read of their meters and latches: one copy to the host for all."""
@@ -214,7 +214,7 @@ class Stack:
         """What members were told and have not asked for: it is no longer so."""
         for member in self.members:
             member.latch.tell(None)
-            member.forget()
+            member.held_out.forget()
 
 
 class StackSchedule:

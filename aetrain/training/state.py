@@ -15,12 +15,14 @@ from aetrain.noise import mix
 from aetrain.run import Run
 from aetrain.training.meters import Meters
 from aetrain.training.schedules import Scheduler
+from aetrain.training.signals import Requests
+from aetrain.training.step import Latch
 
 log = logging.getLogger(__name__)
 
 
 class Training(Protocol):
-    """What a checkpoint holds, or needs to know, of a training."""
+    """What checkpoints hold, or who writes them needs to know, of a training."""
 
     config: Any
     plain_config: dict[str, Any]
@@ -29,11 +31,15 @@ class Training(Protocol):
     optimizer: Any
     precision: Precision
     scheduler: Scheduler
+    latch: Latch
     meters: Meters
     run: Run
+    requests: Requests
     device: torch.device
     compiled: bool
+    stacked: bool
     step: int
+    first_step: int
     total_steps: int
     started: float
     best: dict[str, float]
@@ -44,6 +50,9 @@ class Training(Protocol):
 
     @property
     def epoch(self) -> float: ...
+
+    @property
+    def finished(self) -> bool: ...
 
     def skipped_steps(self) -> int: ...
 

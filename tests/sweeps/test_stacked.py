@@ -196,7 +196,7 @@ def test_the_checkpoints_of_a_stack_are_of_one_step(aetrain, kill_stack_at, monk
 
     def later(self):
         if self.step == 0:
-            self.members[1].saved_at += 1000
+            self.members[1].checkpoints.saved_at += 1000
         steps(self)
 
     monkeypatch.setattr(stacking.Stack, "_steps", later)

@@ -11,7 +11,7 @@ import torch
 from aetrain.evaluation import classifier, pca
 from aetrain.models import autoencoder, contractive
 from aetrain.tasks import linear, train
-from aetrain.training import fine_tuning, loop, stacking
+from aetrain.training import checkpoint, fine_tuning, held_out, loop, stacking
 from tests.conftest import SMALL, longer
 from tests.sweeps.test_launcher import members
 from tests.test_resume import LINE, STEPS, assert_identical, metrics, result, same
@@ -60,14 +60,14 @@ def of(split):
 
 PHASES = {
     # what is hooked, the n-th of which calls; more overrides; the step that the checkpoint is of
-    "the first validation": (loop, "evaluate", 1, lambda *_: True, [], 0),
+    "the first validation": (held_out, "evaluate", 1, lambda *_: True, [], 0),
     "an epoch's log row": (loop.Training, "log_interval", 2, lambda *_: True, SCHEDULED, 12),
-    "an epoch's evaluation": (loop, "evaluate", 3, of("val"), SCHEDULED, 12),
+    "an epoch's evaluation": (held_out, "evaluate", 3, of("val"), SCHEDULED, 12),
     "a drawing": (loop, "make_grids", 2, lambda *_: True, ["trainer.grid_epochs=1"], 12),
-    "the writing of a checkpoint": (loop.checkpoint, "save", 3, lambda *_: True, [], 12),
-    "the last evaluation": (loop, "evaluate", 4, of("val"), [], 14),
-    "the test": (loop, "evaluate", 1, of("test"), ["trainer.test=best"], 14),
-    "importance samples": (loop, "importance_nll", 1, lambda *_: True, ["trainer.nll_samples=5"], 14),
+    "the writing of a checkpoint": (checkpoint, "save", 3, lambda *_: True, [], 12),
+    "the last evaluation": (held_out, "evaluate", 4, of("val"), [], 14),
+    "the test": (held_out, "evaluate", 1, of("test"), ["trainer.test=best"], 14),
+    "importance samples": (held_out, "importance_nll", 1, lambda *_: True, ["trainer.nll_samples=5"], 14),
     "the contraction in evaluation": (contractive, "jacobian_squared_norm", 3, lambda *_: True, CONV, 12),
     "the contraction of the first step": (
         autoencoder.Autoencoder, "forward", 1, training, [*CONV, "model.estimator=exact"], 0,
@@ -103,7 +103,7 @@ def test_two_signals_in_one_run(aetrain, done, signalled):
     line = [*LINE, "data.val_size=100", *SCHEDULED]
     done(*line, to="reference")
     for n, command in ((3, [*line, "hydra.run.dir=run"]), (1, ["resume=run"])):
-        with_signal = signalled(loop, "evaluate", n, of("val"))
+        with_signal = signalled(held_out, "evaluate", n, of("val"))
         assert aetrain(*command)[0] == 143
         with_signal.undo()
     assert aetrain("resume=run")[0] == 0
@@ -131,7 +131,7 @@ ADAM = ["task.fine_tune_optimizer=adam", "task.fine_tune_epochs=2", "task.fine_t
 LINEAR = ["task=linear", "task.code_sizes=[2,3]", "task.train=true", "net=linear", "model=vae",
           "model.likelihood=gaussian", "model.output=identity", "model.sigma_mode=learned", *SMALL]  # fmt: skip
 STAGES = {
-    "the second layer's epoch": (loop, "evaluate", 4, of("val"), [*CLASSIFY, *ADAM]),
+    "the second layer's epoch": (held_out, "evaluate", 4, of("val"), [*CLASSIFY, *ADAM]),
     "softmax regression": (classifier.F, "cross_entropy", 2, lambda *_: True, [*CLASSIFY, *ADAM]),
     "fine-tuning by Adam": (fine_tuning, "error_percent", 1, lambda *_: True, [*CLASSIFY, *ADAM]),
     "fine-tuning by L-BFGS": (
@@ -141,7 +141,7 @@ STAGES = {
     "a decomposition": (pca.torch.linalg, "eigh", 1, lambda *_: True, LINEAR),
     "a closed form": (linear, "gaussian_log_likelihood", 1, lambda *_: True, LINEAR),
     "importance samples": (linear, "importance_nll", 2, lambda *_: True, LINEAR),
-    "a stage's test": (loop, "evaluate", 2, of("test"), LINEAR),
+    "a stage's test": (held_out, "evaluate", 2, of("test"), LINEAR),
 }  # fmt: skip
 
 
@@ -159,8 +159,8 @@ def test_a_signal_in_a_task_with_stages(aetrain, signalled, stage):
     code, _, err = aetrain("resume=run")
     assert code == 0, err
     assert result(run)["metrics"] == result(reference)["metrics"] and metrics(run) == metrics(reference)
-    for checkpoint in reference.rglob("last.pt"):
-        one, other = (torch.load(p, weights_only=True) for p in (checkpoint, run / checkpoint.relative_to(reference)))
+    for path in reference.rglob("last.pt"):
+        one, other = (torch.load(p, weights_only=True) for p in (path, run / path.relative_to(reference)))
         assert same(one["model"], other["model"])
 
 
