@@ -146,8 +146,8 @@ def _unknown(word: str, flag: str, value: str, sign: str, words: list[str], over
     if word[0] in "–—" or word.startswith("-–"):
         plain = re.sub(r"^[-–—]+", "--" if len(word.lstrip("-–—")) > 2 else "-", word)
         return f"{word}: this dash is not a hyphen; did you mean {plain}?"
-    if flag in SWITCHES:
-        return f"{word}: {flag} takes no value; did you mean {flag}?"
+    if flag in SWITCHES:  # --run is Hydra's, run=… is ours
+        return f"{word}: {flag} takes no value; did you mean {f'run={value}' if flag == '--run' else flag}?"
     if not sign and words and (re.match(r"-?[\d.]", words[0]) or not re.search(r"^-|=", words[0])):
         value, word = words[0], f"{word} {words[0]}"
     if flag in ("--config", "--config-file", "--conf", "--yaml"):

@@ -2,7 +2,6 @@
 
     python -m benchmarks.sweeps                                  the ways side by side, on one sweep of twelve members
     python -m benchmarks.sweeps --stacks 1,4,16,64 device=cuda   a stack of K members against a single run
-    python -m benchmarks.sweeps --host 64                        what a member of a stack costs the host per epoch
     python -m benchmarks.tables                                  then put the numbers into docs/
 
 Whole commands, from the start of Python to the report, in turns; further words are overrides. Writes
@@ -26,15 +25,12 @@ from benchmarks import results
 
 SWEEP = ["model=beta_vae", "model.beta=0.5,1,2,4,8,16", "seed=0,1", "trainer.epochs=3"]
 WAYS = ("sequential", "processes", "stack")
-TINY = ["data=digits", "net.hidden=[8]", "model.latent_dim=2", "hydra.launcher.mode=stack"]  # the rest is the host's
-EPOCHS = (5, 15)  # of the two sweeps of --host, each a multiple of trainer.grid_epochs
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--stacks", type=lambda text: [int(k) for k in text.split(",")], default=[])
-    parser.add_argument("--host", type=int, metavar="K")
     parser.add_argument("--out", type=Path, default=results.FOLDER / "sweeps.json", help="default: %(default)s")
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
@@ -42,8 +38,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if args.stacks:
             found = stacks(args.stacks, args.rounds, args.overrides, Path(folder))
-        elif args.host:
-            found = [host(args.host, args.rounds, args.overrides, Path(folder))]
         else:
             found = ways(args.rounds, args.overrides, Path(folder))
     results.update(args.out, where, found, same=("mode", "members", "overrides"))
@@ -71,33 +65,13 @@ def stacks(sizes: Sequence[int], rounds: int, overrides: Sequence[str], folder: 
     seconds: dict[int, list[float]] = {k: [] for k in sizes}
     for n in range(rounds):
         for k in sizes:
-            words = [*betas(k), *overrides, f"hydra.sweep.dir={folder}/{k}_{n}"]
+            betas = ",".join(f"{0.25 * 64 ** (i / max(1, k - 1)):.4f}" for i in range(k))  # 0.25 … 16
+            words = ["model=beta_vae", f"model.beta={betas}", *overrides, f"hydra.sweep.dir={folder}/{k}_{n}"]
             seconds[k].append(timed(["-m", *words, "hydra.launcher.mode=stack"]))
     words = ["model=beta_vae", "model.beta=0.25…16", *overrides]
     return [
         row("one stack", k, words, seconds[k], {"times_first": ratio(seconds[k], seconds[sizes[0]])}) for k in sizes
     ]
-
-
-def host(members: int, rounds: int, overrides: Sequence[str], folder: Path) -> dict[str, Any]:
-    """What a member and epoch cost in a stack of so many tiny models, where steps and evaluation take next to nothing:
-    logs, checkpoints, and pictures in every fifth epoch. The longer of two sweeps less the shorter."""
-    words, apart = [*TINY, *overrides], EPOCHS[1] - EPOCHS[0]
-    seconds: dict[int, list[float]] = {epochs: [] for epochs in EPOCHS}
-    for n in range(rounds):
-        for epochs in EPOCHS:
-            where = f"hydra.sweep.dir={folder}/{epochs}_{n}"
-            seconds[epochs].append(timed(["-m", *betas(members), *words, f"trainer.epochs={epochs}", where]))
-    shorter, longer = seconds.values()
-    each = [1e3 * (b - a) / (members * apart) for a, b in zip(shorter, longer, strict=True)]
-    more = {"ms_per_member_and_epoch": statistics.median(each)}
-    return row("host", members, ["model=beta_vae", "model.beta=0.25…16", *words], longer, more)
-
-
-def betas(k: int) -> list[str]:
-    """So many, from 0.25 to 16."""
-    values = ",".join(f"{0.25 * 64 ** (i / max(1, k - 1)):.4f}" for i in range(k))
-    return ["model=beta_vae", f"model.beta={values}"]
 
 
 def row(mode: str, members: int, words: list[str], seconds: list[float], more: dict[str, Any]) -> dict[str, Any]:

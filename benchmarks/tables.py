@@ -145,6 +145,16 @@ def sweeps(rows: Rows) -> Iterable[Sequence[str]]:
             )
 
 
+def costs(rows: Rows) -> Iterable[Sequence[str]]:
+    yield "cost", "median (min – max)", "target"
+    for row in rows:
+        median, least, most = (f"{row[key]:.2f}" for key in ("median", "min", "max"))
+        target = "–" if row["target"] is None else f"{row['target']} {row['unit']}"
+        missed = row["target"] is not None and row["median"] > row["target"]
+        value = f"{median} {row['unit']} ({least} – {most})"
+        yield row["what"], f"**{value}**" if missed else value, target
+
+
 def anomaly(rows: Rows) -> Iterable[Sequence[str]]:
     yield "normal digit", *(f"`score={score}`" for score in SCORES), "Deep SVDD"
     for row in rows:
@@ -230,6 +240,7 @@ TABLES: dict[str, tuple[str, Callable[[Rows], Iterable[Sequence[str]]], bool]] =
     "speed-models": ("speed", speed_models, False),
     "speed-losses": ("speed", losses, False),
     "sweeps": ("sweeps", sweeps, True),
+    "costs": ("costs", costs, True),
     "anomaly": ("anomaly", anomaly, True),
     "disentangling": ("disentangling", disentangling, True),
     "samples": ("samples", samples, True),

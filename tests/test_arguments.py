@@ -77,6 +77,7 @@ def test_after_two_hyphens_all_are_overrides():
         ("–m", "–m: this dash is not a hyphen; did you mean -m?"),
         ("—help", "—help: this dash is not a hyphen; did you mean --help?"),
         ("--help=yes", "--help=yes: --help takes no value; did you mean --help?"),
+        ("evaluate --run=latest", "--run=latest: --run takes no value; did you mean run=latest?"),
         ("--cfg", "--cfg: choose from: job, hydra, all, as in --cfg job"),
         ("--cfg model=vae", "--cfg: choose from: job, hydra, all, as in --cfg job"),
         ("--info nothing", "--info nothing: choose from: all, config, defaults, defaults-tree, plugins, searchpath, "

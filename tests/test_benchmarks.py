@@ -34,6 +34,21 @@ def test_the_gpu_program_goes_through_its_steps_on_the_cpu(tmp_path):
     assert all(row["difference"] == 0 for row in rows if row["step"] == "equal" and "difference" in row)
 
 
+@pytest.mark.longer
+def test_what_a_run_costs_is_measured_and_makes_a_table(tmp_path):
+    from benchmarks import costs, tables
+
+    out = tmp_path / "costs.json"
+    words = ["--only", "start", "sweep", "step", "--rounds", "1", "--out", str(out)]
+    done = subprocess.run([PYTHON, "-m", "benchmarks.costs", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = {row["case"]: row for row in json.loads(out.read_text())["rows"]}
+    assert rows.keys() == costs.WHAT.keys() - {"host"} and all(row["median"] > 0 for row in rows.values())
+    assert rows["memory"]["median"] > 0.3  # GiB: torch alone takes as much
+    header, *lines = tables.costs([{**rows["start"], "median": 2.5}, rows["step"]])
+    assert len(header) == 3 and lines[0][1].startswith("**2.50 s") and lines[1][2] == "–"
+
+
 def test_a_step_that_takes_too_long_is_cut_and_what_it_found_is_kept(tmp_path, monkeypatch):
     from benchmarks import gpu
 
