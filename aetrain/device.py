@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # without it cuBLAS may add in another order each time
+
 
 def cuda_device_count() -> int:
     """NVIDIA GPUs that the driver shows, asked of the driver itself: 0.3 ms, not the seconds of a torch import."""
@@ -94,8 +96,6 @@ def resolve(config) -> torch.device:
     """The device to train on, with torch's global settings made to fit.
 
     Raises a UserError where the driver has a GPU and torch cannot use it."""
-    if config.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when CUDA starts
     import torch
 
     check_device(config)
@@ -111,6 +111,13 @@ def resolve(config) -> torch.device:
             log.info("there is a GPU, but torch %s cannot use it: training on the CPU", torch.__version__)
             return torch.device("cpu")
         raise UserError("device=cuda: the driver shows a GPU, but this build of torch cannot use it; use device=cpu")
+    if config.deterministic and CUBLAS not in os.environ:
+        if torch.cuda.is_initialized():  # torch has asked for it by then, and does not ask again
+            raise UserError(
+                f"device.deterministic=true: this process has used the GPU without it; set {CUBLAS}=:4096:8 before it "
+                "starts, or begin with the run that is deterministic"
+            )
+        os.environ[CUBLAS] = ":4096:8"
     torch.cuda.set_device(config.index)  # streams, graphs and libraries work on the current one
     torch.backends.cudnn.benchmark = not config.deterministic  # shapes are fixed, so that trying pays
     allow_tf32(config.precision == "tf32")

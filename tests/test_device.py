@@ -1,12 +1,14 @@
-"""How many threads a run takes."""
+"""How many threads a run takes; what of a GPU's runs concerns machines and processes."""
 
 import os
+import subprocess
 
 import pytest
 import torch
 
 from aetrain.device import cpu_quota, default_threads, resolve
-from tests.conftest import compose
+from aetrain.errors import UserError
+from tests.conftest import PYTHON, compose
 
 
 @pytest.mark.parametrize(
@@ -41,3 +43,23 @@ def test_threads_as_given_and_by_default_no_more_than_allowed(monkeypatch):
     finally:
         torch.set_num_threads(before)
         default_threads.cache_clear()
+
+
+@pytest.mark.cuda
+def test_a_checkpoint_of_a_gpus_run_is_read_where_there_is_none(aetrain):
+    """By plain torch, as the README shows."""
+    line = ["device=cuda", "net.hidden=[8]", "data.limit=300", "trainer.max_steps=12", "trainer.batch_size=20"]
+    code, _, err = aetrain(*line, "hydra.run.dir=run")
+    assert code == 0, err
+    program = "import torch; print(torch.load('run/checkpoints/last.pt', weights_only=True)['step'])"
+    done = subprocess.run([PYTHON, "-c", program], capture_output=True, text=True, check=False,
+                          env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})  # fmt: skip
+    assert done.stdout == "12\n", done.stderr
+
+
+@pytest.mark.cuda
+def test_a_process_that_has_used_a_gpu_cannot_become_deterministic(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    torch.ones(2, 2, device="cuda")
+    with pytest.raises(UserError, match=r"^device\.deterministic=true: this process has used the GPU without it; set "):
+        resolve(compose("device=cuda", "device.deterministic=true").device)

@@ -120,7 +120,8 @@ class Lazy:
 
     def to(self, device: torch.device) -> Lazy:
         source = self.source.on(device)
-        return replace(self, source=source, rows=self.rows.to(source.index_device))
+        table = None if self.table is None else self.table.to(source.index_device)
+        return replace(self, source=source, rows=self.rows.to(source.index_device), table=table)
 
     def mean_image(self) -> Tensor:
         """See `mean_of`; over at most source.mean_over images."""

@@ -32,7 +32,7 @@ from aetrain.training import checkpoint
 from aetrain.training.compiling import is_compiled
 from aetrain.training.loading import start_from
 from aetrain.training.loop import Training
-from aetrain.training.out_of_memory import OUT_OF_MEMORY
+from aetrain.training.out_of_memory import is_out_of_memory
 from aetrain.training.signals import Requests, listening
 from aetrain.training.state import restore, stays_stopped
 
@@ -260,8 +260,8 @@ def explained(config, folder: Path) -> Iterator[None]:
             f"{error.filename or folder}: cannot be written ({error.strerror or error}); the checkpoints before it are "
             f"intact; make room, then continue with aetrain resume={folder}"
         ) from error
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and not OUT_OF_MEMORY.search(str(error)):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
         trainer = config.trainer
         raise RunFailed(

@@ -32,7 +32,7 @@ from aetrain.tasks.asked import Asked, Outcome
 from aetrain.tasks.output import Output
 from aetrain.training import checkpoint
 from aetrain.training.loading import load_state, rebuilt
-from aetrain.training.out_of_memory import OUT_OF_MEMORY
+from aetrain.training.out_of_memory import is_out_of_memory
 from aetrain.training.signals import listening
 from aetrain.version import __version__
 
@@ -299,7 +299,7 @@ def _explained(asked: Asked) -> Iterator[None]:
         raise RunFailed(
             f"{error.filename or asked.run.path}: {error.strerror or error}; make room, or give another out=…"
         ) from error
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and not OUT_OF_MEMORY.search(str(error)):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
         raise RunFailed(f"out of memory on {asked.config.device.name}; give a smaller batch_size=…") from error

@@ -46,10 +46,10 @@ def save(paths: Sequence[Path], content: dict[str, Any]) -> None:
 
 
 def _own_storage(node: Any) -> Any:
-    """The same tree with every view copied: of a view, a member's row of a stack say, torch.save writes all that the
-    storage behind it holds."""
+    """The same tree in the host's memory, so that it can be read where there is no GPU, with every view copied: of a
+    view, a member's row of a stack say, torch.save writes all that the storage behind it holds."""
     if isinstance(node, torch.Tensor):
-        return node.clone() if node.untyped_storage().nbytes() > node.nbytes else node
+        return (node.clone() if node.untyped_storage().nbytes() > node.nbytes else node).cpu()
     if isinstance(node, dict):
         return {key: _own_storage(value) for key, value in node.items()}
     return [_own_storage(value) for value in node] if isinstance(node, list) else node

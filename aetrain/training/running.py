@@ -3,8 +3,12 @@ meters after it, so that all of it can be captured."""
 
 from __future__ import annotations
 
+import functools
+import gc
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -13,12 +17,14 @@ from torch import Tensor
 from aetrain.errors import RunFailed
 from aetrain.training.batches import Batches, Fetched, Indices
 from aetrain.training.meters import Meters
+from aetrain.training.out_of_memory import is_out_of_memory
 from aetrain.training.step import Step
 
 log = logging.getLogger(__name__)
 
 WARM_UP = 4  # steps before a capture: lazily made state and workspaces must be there first
 TOGETHER = 10  # steps of one graph: the host then has time to spare also where a step takes 50 µs
+LONG = 0.1  # seconds of a step from which on they are not put together: a signal waits for the end of a graph
 
 # Does steps from the 0-based `first` on, at least one and at most `most`, and returns how many. The next event of the
 # run (a log point, the end of an epoch) may come after the last of `most` steps, not before.
@@ -29,6 +35,8 @@ def runner(config, step: Step, batches: Batches, meters: Meters, schedule: Sched
     """What trainer.cuda_graph asks for: null is a graph where one is known to be captured: of our own models, networks
     and data, and images that lie on the device."""
     wanted = config.trainer.cuda_graph
+    if device.type == "cuda" and Graphed.has_failed:
+        raise RunFailed("a step of an earlier run of this process could not be captured: start this run anew")
     if device.type == "cuda" and config.optimizer.name != "lbfgs":
         parts = [part for part in (config.model, config.net, config.prior, config.data) if part is not None]
         ours = all(type(part).__module__.startswith("aetrain.") for part in parts)
@@ -72,27 +80,41 @@ class Graphed:
     repaired after that.
     """
 
+    has_failed = False  # to capture a step, in this process
+
     def __init__(self, step: Step, batches: Batches, meters: Meters, schedule: Schedule, device: torch.device):
         self._step, self._meters, self._schedule = step, meters, schedule
         self._batches = Indices(batches, TOGETHER) if batches.is_resident else Fetched(batches, device)
+        self._together = self._batches.room  # steps of the larger graph
         self._values = [place.new_zeros(self._batches.room, *place.shape) for place in schedule.places]
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by how many steps they make
-        self._side = torch.cuda.Stream(device)
+        self._side = _stream_of_its_own(device)
         self._warm_up = WARM_UP  # steps that are left before the capture
+        self._ended: torch.cuda.Event | None = None  # when the last replay has
 
     def __call__(self, first: int, most: int) -> int:
-        count = self._batches.room if most >= self._batches.room and not self._warm_up else 1
+        count = self._together if most >= self._together and not self._warm_up else 1
         self._batches.write(first, count)
         for place, values in zip(self._values, self._planned(first, count), strict=True):
             place[:count].copy_(values, non_blocking=True)
         if self._warm_up:
             self._warm_up -= 1
-            self._on_a_stream_of_its_own()
+            took = self._on_a_stream_of_its_own()  # of the last, in which nothing is made for the first time
+            self._together = 1 if took > LONG else self._batches.room
         else:
             if count not in self._graphs:
                 self._graphs[count] = self._captured(count)
             self._graphs[count].replay()
+            self._keep_up()
         return count
+
+    def _keep_up(self) -> None:
+        """Wait for the end of the replay before this one. The device has this one to do meanwhile; and a signal waits
+        for two, not for all that the host could have queued by then."""
+        before, self._ended = self._ended, torch.cuda.Event()
+        self._ended.record(torch.cuda.current_stream(self._side.device))
+        if before is not None:
+            before.synchronize()
 
     def _planned(self, first: int, count: int) -> list[Tensor]:
         """The scheduled values of these steps, (count, *place.shape) for each place."""
@@ -106,13 +128,16 @@ class Graphed:
                 place.copy_(values[i])
             self._meters.add(self._step(*self._batches.read(i)))
 
-    def _on_a_stream_of_its_own(self) -> None:
-        """A step on the stream of the capture, as torch requires: what is allocated lazily then belongs to it."""
+    def _on_a_stream_of_its_own(self) -> float:
+        """A step on the stream of the capture, as torch requires: what is allocated lazily then belongs to it. Returns
+        the seconds that it took."""
         current = torch.cuda.current_stream(self._side.device)
-        self._side.wait_stream(current)
+        current.synchronize()
+        began = time.perf_counter()
         with torch.cuda.stream(self._side):
             self._do(1)
-        current.wait_stream(self._side)
+        self._side.synchronize()
+        return time.perf_counter() - began
 
     def _captured(self, count: int) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()
@@ -120,15 +145,20 @@ class Graphed:
         pool = next((other.pool() for other in self._graphs.values()), None)
         try:
             # The thread that reads images ahead may allocate meanwhile.
-            with torch.cuda.graph(graph, pool=pool, stream=self._side, capture_error_mode="thread_local"):
+            with (
+                _nothing_collected(),
+                torch.cuda.graph(graph, pool=pool, stream=self._side, capture_error_mode="thread_local"),
+            ):
                 self._do(count)
-        except torch.OutOfMemoryError as error:
-            raise RunFailed(
-                "out of memory while the steps were captured as a CUDA graph; give trainer.cuda_graph=false, a smaller "
-                "trainer.batch_size, or for the runs of a sweep hydra.launcher.memory_gb"
-            ) from error
         except RuntimeError as error:
-            reason = str(error).partition("\n")[0]
+            Graphed.has_failed = True
+            first = _first(error)
+            if is_out_of_memory(first):
+                raise RunFailed(
+                    "out of memory while the steps were captured as a CUDA graph; give trainer.cuda_graph=false, a "
+                    "smaller trainer.batch_size, or for the runs of a sweep hydra.launcher.memory_gb"
+                ) from error
+            reason = str(first).partition("\n")[0]
             raise RunFailed(
                 f"trainer.cuda_graph: this step cannot be captured ({reason}); give trainer.cuda_graph=false"
             ) from error
@@ -136,3 +166,28 @@ class Graphed:
         # on the current one: without this wait, the first may come after the second where the GPU is shared.
         torch.cuda.current_stream(self._side.device).wait_stream(self._side)
         return graph
+
+
+@functools.cache
+def _stream_of_its_own(device: torch.device) -> torch.cuda.Stream:
+    """For warming up and capturing; one for all runs of a process, since libraries keep a workspace for each stream."""
+    return torch.cuda.Stream(device)
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Within, the collector rests: a dead run's graph that it frees breaks the capture of another."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _first(error: BaseException) -> BaseException:
+    """Of errors that have each led to the next: leaving a capture that an operation has broken raises another."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -21,7 +22,8 @@ class Checkpoints:
     """A training's."""
 
     def __init__(self, training: Training):
-        self._training = training
+        # Not a circle: what a training holds on a GPU would stay there until the collector comes along.
+        self._training: Training = weakref.proxy(training)
         self._folder = training.run.folder / "checkpoints"
         self._saves = 0  # of last.pt
         self._broken_off = False  # whether last.pt is of the state before a block that a signal has broken off

@@ -76,6 +76,12 @@ def test_a_stack_that_does_not_fit_is_divided(aetrain):
     assert [result(member)["status"] for member in members(aetrain.folder / "sweep")] == ["done"] * 3
 
 
+def test_a_model_that_needs_labels_is_stacked(aetrain):
+    line = ["-m", "model=cvae", "model.likelihood=gaussian", "model.sigma=0.5,1", "net.hidden=[8]", *SMALL]
+    code, out, err = aetrain(*line, "hydra.launcher.mode=stack", "hydra.sweep.dir=sweep")
+    assert code == 0 and "a stack of 2" in out, err
+
+
 def test_what_cannot_be_stacked_runs_alone_and_says_why(aetrain):
     config = compose("model=ae")
     assert why_alone(config) is None
@@ -97,14 +103,17 @@ def test_a_stack_is_divided_where_files_cannot_be_opened(aetrain, monkeypatch):
     assert "a stack of 2" in out and [result(m)["status"] for m in members(aetrain.folder / "sweep")] == ["done"] * 3
 
 
-def test_a_stack_that_runs_out_of_memory_goes_on_as_two(aetrain, monkeypatch):
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")]
+)
+def test_a_stack_that_runs_out_of_memory_goes_on_as_two(aetrain, monkeypatch, error):
     """Where it got to; a member alone that does so fails."""
     assert aetrain(*LINE, "hydra.sweep.dir=reference")[0] == 0
     step = stacking.Stack._steps
 
     def too_large(self):
         if self.step == 4 and len(self.members) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         step(self)
 
     monkeypatch.setattr(stacking.Stack, "_steps", too_large)

@@ -4,6 +4,8 @@ or wait for the device."""
 import functools
 import json
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +13,6 @@ import torch
 from aetrain.data.load import load
 from aetrain.data.split import Split
 from aetrain.device import Precision
-from aetrain.errors import RunFailed
 from aetrain.training.batches import Batches
 from aetrain.training.compiled import make_compiled_step
 from aetrain.training.meters import Meters
@@ -21,6 +22,7 @@ from aetrain.training.schedules import Scheduler
 from aetrain.training.step import Latch, make_step
 from tests.conftest import PYTHON, build, compose, longer
 
+ROOT = Path(__file__).parents[2]
 STEPS = 12
 
 
@@ -143,17 +145,59 @@ def test_no_step_waits_for_the_device(wrapper, precision):
         torch.cuda.set_sync_debug_mode("default")
 
 
+def made_of(step, way=None):
+    """A runner of this step on the GPU, captured by default, and its meters."""
+    words = ["model=ae", "net=linear"]
+    config, net = compose(*words), build(*words).to("cuda")
+    schedule, meters = Scheduler(config, net, build_optimizer(config.optimizer, net), STEPS), Meters()
+    way = way or functools.partial(Graphed, device=torch.device("cuda"))
+    return way(step, Batches(split("cuda"), 16, seed=0), meters, schedule), meters
+
+
+def cannot_be_captured():
+    run, _ = made_of(lambda x, y: {"loss": x.mean() * x.sum().item()})  # waits for the device
+    for number in range(8):
+        run(number, 1)
+
+
 @pytest.mark.cuda
 def test_a_step_that_cannot_be_captured_ends_the_run_in_a_line():
-    def step(x, y):
-        return {"loss": x.mean() * x.sum().item()}  # waits for the device
+    """In a process of its own, whose allocator and generator are left in the middle of a capture."""
+    program = "from tests.training.test_running import cannot_be_captured as run; run()"
+    done = subprocess.run([PYTHON, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
+    line = done.stderr.strip().split("\n")[-1]
+    assert line.startswith("aetrain.errors.RunFailed: trainer.cuda_graph: this step cannot be captured ("), done.stderr
+    assert "previous error" not in line and line.endswith("give trainer.cuda_graph=false")
 
-    config, net = compose(), build("model=ae", "net=linear").to("cuda")
-    schedule = Scheduler(config, net, build_optimizer(config.optimizer, net), STEPS)
-    run = Graphed(step, Batches(split("cuda"), 16, seed=0), Meters(), schedule, torch.device("cuda"))
-    with pytest.raises(RunFailed, match="give trainer"):
-        for number in range(8):
-            run(number, 1)
+
+@pytest.mark.cuda
+def test_the_host_is_at_most_two_replays_ahead():
+    """So that a signal does not wait for all the steps up to the next log point."""
+    run, _ = made_of(sleeping(5 * 10**7))  # cycles, 25 to 50 ms
+    for number in range(8):
+        run(number, 1)
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    for number in range(8, 24):
+        run(number, 1)
+    queued = time.perf_counter() - began
+    torch.cuda.synchronize()
+    assert queued > 0.8 * (time.perf_counter() - began)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize(("cycles", "together"), [(10**6, 10), (6 * 10**8, 1)])
+def test_long_steps_are_not_put_together(cycles, together):
+    run, _ = made_of(sleeping(cycles))
+    assert [run(number, 20) for number in range(5)] == [1, 1, 1, 1, together]
+
+
+def sleeping(cycles):
+    def step(x, y):
+        torch.cuda._sleep(cycles)
+        return {"loss": torch.rand((), device=x.device)}
+
+    return step
 
 
 @pytest.mark.cuda
@@ -167,17 +211,10 @@ def test_what_torch_does_before_a_capture_is_done_before_the_replay(monkeypatch)
             torch.cuda._sleep(late)
             super().capture_begin(*args, **words)
 
-    def step(x, y):
-        torch.cuda._sleep(2 * late)
-        return {"loss": torch.rand((), device=x.device)}
-
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Late)
-    words, found = ["model=ae", "net=linear"], []
-    config, net = compose(*words), build(*words).to("cuda")
-    schedule = Scheduler(config, net, build_optimizer(config.optimizer, net), STEPS)
-    for way in (eager, functools.partial(Graphed, device=torch.device("cuda"))):
-        meters = Meters()
-        run = way(step, Batches(split("cuda"), 16, seed=0), meters, schedule)
+    found = []
+    for way in (eager, None):
+        run, meters = made_of(sleeping(2 * late), way)
         torch.manual_seed(0)
         losses = []
         for number in range(8):

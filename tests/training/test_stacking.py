@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import gc
 import json
 from contextlib import ExitStack
 
@@ -12,6 +13,7 @@ from aetrain.data.load import load
 from aetrain.data.split import Split, Splits
 from aetrain.errors import RunFailed
 from aetrain.tasks.train import conclude, started, write_off
+from aetrain.training.loop import Training
 from aetrain.training.signals import Requests
 from aetrain.training.stacking import Stack
 from tests.conftest import compose, longer
@@ -184,3 +186,17 @@ def test_a_member_that_diverges_leaves_the_others_alone(tmp_path):
     for one, other in zip([with_it[0], with_it[2]], without, strict=True):
         assert all(torch.equal(one[name], other[name]) for name in other)
     assert result(tmp_path / "with" / "stacked2")["metrics"] == result(tmp_path / "without" / "stacked1")["metrics"]
+
+
+def test_a_training_that_has_ended_holds_no_memory(tmp_path):
+    """Of a GPU say, until the collector comes along: the next stack is sized to what is free."""
+    configs = members("beta", (1.0, 4.0), "model=beta_vae", "net.hidden=[8]", "trainer.max_steps=3")
+    gc.collect()
+    gc.disable()
+    try:
+        alone(configs, tmp_path)
+        stacked(configs, tmp_path)
+        left = [one for one in gc.get_objects() if isinstance(one, Training | Stack)]
+    finally:
+        gc.enable()
+    assert not left

@@ -61,7 +61,8 @@ def bytes_per_member(config: Any, facts: Facts) -> int:
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            model(torch.rand(config.trainer.batch_size, *facts.image_shape))
+            n = config.trainer.batch_size
+            model(torch.rand(n, *facts.image_shape), torch.zeros(n, dtype=torch.int64))
     parameters = sum(p.numel() * p.element_size() for p in model.parameters())
     return 5 * parameters + 2 * sum(kept.values())
 

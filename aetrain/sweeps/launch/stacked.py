@@ -36,6 +36,7 @@ from aetrain.tasks.train import (
     write_off,
 )
 from aetrain.training.loop import Training
+from aetrain.training.out_of_memory import is_out_of_memory
 from aetrain.training.signals import listening
 from aetrain.training.stacking import Stack
 
@@ -105,8 +106,9 @@ def _next_step(config: Config, folder: Path) -> int | None:
 
 def _largest_stack(config: Config, memory_gb: float | None, wanted: int) -> int:
     """How many at a time; says in a line what keeps it below `wanted`."""
-    splits = load(config.data, torch.device("cpu"))
-    free = free_memory(device.resolve(config.device)) if memory_gb is None else int(memory_gb * 1e9)
+    where = device.resolve(config.device)
+    splits = load(config.data, where)  # there, so that what is free is so beside the images
+    free = free_memory(where) if memory_gb is None else int(memory_gb * 1e9)
     room = {
         "fit into the memory": max(1, free // bytes_per_member(config, splits.facts())),
         "can have their files open (ulimit -n)": open_files(),
@@ -152,8 +154,8 @@ class Stacked:
             with self._logs(), explained(first, self._sweep):
                 try:
                     self._train_stack(first)
-                except torch.OutOfMemoryError:
-                    if len(self._launched) - len(self._outcomes) < 2:
+                except RuntimeError as error:
+                    if not is_out_of_memory(error) or len(self._launched) - len(self._outcomes) < 2:
                         raise
                     return True
         except Exception as error:  # of no member in particular: it ends all that have not come to an end
