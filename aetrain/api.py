@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aetrain.config.schema import Config
+from aetrain.errors import UserError
 from aetrain.folder import check_links, check_new, make
 from aetrain.logs import logged_to
 
@@ -43,6 +44,8 @@ def config(*overrides: str) -> Config:
 
 def train(config: Config, folder: str | Path | None = None) -> Result:
     """Train into `folder`, by default outputs/<model>/<time>. Raises a UserError, RunFailed or Interrupted."""
+    if not isinstance(config, Config):
+        raise UserError(f"train({config!r}): give a configuration, as in aetrain.train(aetrain.config('model=vae'))")
     now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     suffix = f"_{config.name}" if config.name else ""
     folder = Path(folder) if folder is not None else Path("outputs", config.model.name, now + suffix)
@@ -81,8 +84,9 @@ def _ignore_sigusr1() -> None:
 
 
 def load(run: str | Path, device: str = "cpu") -> Autoencoder:
-    """The model of a run's folder, with the weights that were tested, or of a checkpoint, in evaluation mode. The data
-    set is not needed, nothing of the folder is run. Raises a UserError, one line."""
+    """The model of a run's folder, with the weights that were tested, or of a checkpoint, in evaluation mode; its
+    parameters want no gradients: `.train().requires_grad_()` before it is trained on. The data set is not needed,
+    nothing of the folder is run. Raises a UserError, one line."""
     from aetrain.training.loading import load_model
 
-    return load_model(Path(run), device)
+    return load_model(Path(run), device).requires_grad_(False)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import shlex
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from aetrain.errors import UserError
@@ -15,12 +17,17 @@ FILES = (MARK, "config.yaml", "metrics.jsonl", "results.csv", "curves.png", "res
          "events.out.tfevents.*", "profile.txt", "profile.json", "logger.jsonl")  # fmt: skip
 
 
+def continued(folder: Path) -> str:
+    """The command that goes on with the run or the sweep, as a shell takes it."""
+    return f"aetrain resume={shlex.quote(str(folder))}"
+
+
 def check_new(folder: Path) -> None:
     """Raise a UserError unless the folder is new, empty, or that of a run that has written no checkpoint."""
     if not folder.is_dir():
         return
     if (folder / LAST).exists() or ((folder / "result.json").exists() and is_ours(folder)):
-        raise UserError(f"{folder}: a run is there; continue it with aetrain resume={folder} or give another folder")
+        raise UserError(f"{folder}: a run is there; continue it with {continued(folder)} or give another folder")
     if any(folder.iterdir()) and not is_ours(folder):
         raise UserError(f"{folder}: not empty, and not a run's; give a new folder, as in hydra.run.dir={folder}/new")
     check_links(folder)
@@ -30,6 +37,16 @@ def is_ours(folder: Path) -> bool:
     """Whether a run of aetrain has begun there."""
     names = {path.name for path in folder.iterdir()}
     return MARK in names or (folder / LAST).is_file() or names <= {".hydra", "aetrain.log"}
+
+
+def discard(folder: Path) -> None:
+    """Remove the folder of a run that has written nothing but how it was called."""
+    if {path.name for path in folder.iterdir()} <= {".hydra", "aetrain.log", MARK}:
+        with suppress(OSError):  # what the run has said counts more
+            for path in [*(folder / ".hydra").glob("*"), folder / "aetrain.log", folder / MARK]:
+                path.unlink(missing_ok=True)
+            (folder / ".hydra").rmdir()
+            folder.rmdir()
 
 
 def check_links(folder: Path) -> None:

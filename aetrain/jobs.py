@@ -20,7 +20,7 @@ from aetrain.config.schema import Config
 from aetrain.config.tree import as_yaml, plain
 from aetrain.errors import Interrupted, UserError
 from aetrain.files import write_atomically
-from aetrain.folder import begun, check_links, check_new, make
+from aetrain.folder import begun, check_links, check_new, continued, discard, make
 from aetrain.sweeps import members
 from aetrain.sweeps.members import Member
 
@@ -35,6 +35,7 @@ def run_single(tree: Config, config: DictConfig, context: HydraContext, override
     """One run, as Hydra runs a job. tree: config, typed and checked. Raises what ended it."""
     folder = Path(str(config.hydra.run.dir))
     check_new(folder)
+    was_there = folder.exists()
     make(folder)
     kept = without_hydras(overrides)
 
@@ -46,7 +47,12 @@ def run_single(tree: Config, config: DictConfig, context: HydraContext, override
     returned = run_job(task_function=job, config=config, job_dir_key="hydra.run.dir", job_subdir_key=None,
                        hydra_context=context)  # fmt: skip
     context.callbacks.on_run_end(config=config, config_name="config", job_return=returned)
-    raise_failure(returned)
+    try:
+        raise_failure(returned)
+    except UserError:  # that shows in the data only
+        if not was_there:
+            discard(folder)
+        raise
 
 
 def raise_failure(returned: JobReturn) -> None:
@@ -77,7 +83,7 @@ class Job:
                 return run_member(member, sweep)
             except Interrupted as error:
                 line = str(error).partition("; continue with")[0]
-                raise Interrupted(f"{line}; continue with aetrain resume={sweep}", error.exit_code) from error
+                raise Interrupted(f"{line}; continue with {continued(sweep)}", error.exit_code) from error
 
     def only(self, member: Member) -> Job:
         """For a process that runs one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import sys
@@ -17,6 +18,7 @@ from aetrain.sweeps.report.words import differing, word
 
 DEEPEST = 3  # folders between the one that is listed and a run: outputs/sweeps/<time>/<run>
 SHORTEST = 24  # letters of the choices beside the folder
+PLAIN = re.compile(r"[\w=.,:/@%+\[\]-]*")  # what no shell takes for anything else; brackets find no file
 MAIN = ("test/nelbo", "test/recon", "val/nelbo", "val/recon", "train/loss")  # the first that a run has is shown
 
 
@@ -115,4 +117,4 @@ def _choices(run: Member, keys: Sequence[str]) -> str:
         return run.reason or "?"
     values = [(key, run.value(key)) for key in keys]
     words = [word(key, value) for key, value in values if value is not MISSING]
-    return " ".join(w for w in words if w)
+    return " ".join(w if PLAIN.fullmatch(w) else shlex.quote(w) for w in words if w)

@@ -61,14 +61,21 @@ def arguments(overrides: Sequence[str]) -> Resumed | None:
             raise UserError(f"resume={folder}: no run of this sweep has begun; give its command again")
         for member in sweep.members:
             check_typed(member.config)
+        further = _without_task(further, sweep.members[0].config)
         return Resumed(folder, further, sweep=sweep, launch=_launch(folder, sweep, further))
     if not (folder / "config.yaml").exists():
         raise UserError(
             f"resume={folder}: no run is there (no config.yaml); give a folder such as outputs/vae/<time>, or latest"
         )
     config = stored.read(folder / "config.yaml")
+    further = _without_task(further, config)
     changed = stored.changed(config, _further(further, config, folder))
     return Resumed(folder, further, config=changed if logger is None else dataclasses.replace(changed, logger=logger))
+
+
+def _without_task(words: Sequence[str], config: Config) -> list[str]:
+    """Without the run's own task, as in `aetrain train resume=…`: it stays what it is."""
+    return [word for word in words if word != f"task={config.task.name}"]
 
 
 def _logger(words: Sequence[str]) -> tuple[Logger | None, list[str]]:

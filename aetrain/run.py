@@ -25,7 +25,7 @@ from aetrain.data.card import content_sum
 from aetrain.errors import UserError
 from aetrain.events import EventFile
 from aetrain.files import write_atomically, write_json
-from aetrain.folder import check_links
+from aetrain.folder import check_links, continued
 from aetrain.loggers.background import Background
 from aetrain.loggers.connect import connected
 from aetrain.version import __version__
@@ -59,9 +59,7 @@ class Run:
         Raises a UserError where a run with a checkpoint would be overwritten."""
         folder = self.folder
         if position is None and (folder / "checkpoints" / "last.pt").exists():
-            raise UserError(
-                f"{folder}: a run is there; continue it with aetrain resume={folder} or give another folder"
-            )
+            raise UserError(f"{folder}: a run is there; continue it with {continued(folder)} or give another folder")
         for sub in ("checkpoints", "grids"):
             (folder / sub).mkdir(parents=True, exist_ok=True)
         if (folder / "config.yaml").exists():  # the folder is a run's, not one that just has such files

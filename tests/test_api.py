@@ -29,6 +29,14 @@ def test_a_loaded_model_is_the_trained_one(aetrain, words, images):
     saved = torch.load(result.folder / "checkpoints" / "last.pt", weights_only=True)["model"]
     assert all(torch.equal(value, saved[name]) for name, value in model.state_dict().items())
     assert model.decode(model.encode(images)).shape == images.shape
+    assert model.encode(images).numpy().shape == (len(images), *model.code_shape)  # wants no gradients
+    with pytest.raises(UserError, match=r"^images of shape \(2, 3, 28, 28\): this model takes \(B, 1, 28, 28\)$"):
+        model.encode(torch.rand(2, 3, 28, 28))
+
+
+def test_train_wants_a_configuration():
+    with pytest.raises(UserError, match=r"give a configuration, as in aetrain\.train\(aetrain\.config"):
+        package.train("model=vae")
 
 
 def test_the_same_numbers_as_from_the_command_line(aetrain):

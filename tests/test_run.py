@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shlex
 
 import pytest
 import torch
@@ -209,3 +210,42 @@ def test_a_last_update_that_leaves_no_finite_loss_is_told(aetrain):
     assert result["status"] == "failed"
     again, _, err = aetrain("resume=run")
     assert again == 1 and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"),
+    [
+        (["trainer.epochs=2", "trainer.max_steps=null"], [5, 10]),  # of 250 images
+        (["trainer.max_steps=7"], [5, 7]),
+        (["trainer.max_steps=3"], [3]),
+        (["trainer.max_steps=7", "trainer.log_every=5"], [5]),
+        (["trainer.max_steps=7", "trainer.log_every=3"], [3, 6]),
+    ],
+)
+def test_an_epoch_that_is_shorter_than_log_every_has_a_row(aetrain, words, steps):
+    line = ["data.limit=250", "data.val_size=100", "trainer.batch_size=50", "net.hidden=[8]", "device=cpu"]
+    code, _, err = aetrain(*line, *words, "hydra.run.dir=run")
+    assert code == 0, err
+    rows = [json.loads(line) for line in (aetrain.folder / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "train/loss" in row] == steps
+    assert [e.step for e in read_events(aetrain.folder / "run").Scalars("train/loss")] == steps
+
+
+def test_a_command_that_is_told_can_be_pasted(aetrain):
+    folder = aetrain.folder / "a run's"
+    line = [*SMALL, f'hydra.run.dir="{folder}"']
+    assert aetrain(*line)[0] == 0
+    code, _, err = aetrain(*line)
+    told = shlex.split(err[err.index("aetrain resume=") : err.index(" or give another")])
+    assert code == 2 and aetrain(*told[1:])[:2] == (0, f"nothing to do: {folder} has finished (6 steps); add "
+                                                       "trainer.epochs=N to train longer\n")  # fmt: skip
+    assert aetrain("train", *told[1:])[0] == 0  # the verb says nothing new
+
+
+def test_a_mistake_that_shows_in_the_data_leaves_no_folder(aetrain):
+    (aetrain.folder / "images").mkdir()
+    for i in range(9):
+        Image.effect_noise((20, 20), 50).save(path := aetrain.folder / "images" / f"{i}.png")
+    path.write_bytes(path.read_bytes()[:200])  # whose header is whole
+    code, _, err = aetrain("data=folder", "data.path=images", "data.size=8", "device=cpu")
+    assert code == 2 and "1 of 9 files cannot be decoded" in err and not list(aetrain.folder.glob("outputs/vae/*"))

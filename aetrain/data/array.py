@@ -1,13 +1,14 @@
 """data=array: images in a .npz or .npy file of numpy's.
 
-(N, H, W), (N, H, W, C) or (N, C, H, W), uint8, booleans, or floats in [0, 1]; labels are whole numbers, one for each
-image. The arrays' headers say shapes and types before anything is read. Arrays of objects, which are pickles, are
-refused: reading one runs code.
+(N, H, W), (N, H, W, C) or (N, C, H, W), uint8, booleans, or floats in [0, 1]; labels are whole numbers or words, one
+for each image. The arrays' headers say shapes and types before anything is read. Arrays of objects, which are pickles,
+are refused: reading one runs code.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import struct
 import zipfile
@@ -25,6 +26,8 @@ from aetrain.errors import UserError
 if TYPE_CHECKING:
     from aetrain.data.split import Split
 
+log = logging.getLogger(__name__)
+
 # What arrays are usually called: MedMNIST's, Keras', scikit-learn's and numpy's own names.
 USUAL = {
     "train_images": ("train_images", "x_train", "X_train", "images", "x", "X", "imgs", "data", "arr_0"),
@@ -34,6 +37,7 @@ USUAL = {
     "test_images": ("test_images", "x_test", "X_test"),
     "test_labels": ("test_labels", "y_test"),
 }
+KINDS = "iubU"  # of labels, as numpy calls them: whole numbers, booleans, words
 LARGEST_HEADER = 10_000
 DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, KeyError,
            struct.error)  # fmt: skip
@@ -52,7 +56,7 @@ def card(config: Array) -> Card:
     shapes = {part: _layout(path, names[part][0], headers[names[part][0]])[0] for part in PARTS if part in names}
     if len(found := set(shapes.values())) > 1:
         raise UserError(f"{path}: its parts hold images of different shapes, {' and '.join(map(str, sorted(found)))}")
-    counts, classes = _counts(path, names, headers)
+    counts, classes = _counts(path, names, headers, asked=bool(config.keys))
     sizes = {part: headers[names[part][0]].shape[0] for part in names}
     dtype = headers[names["train"][0]].dtype
     return Card(
@@ -71,7 +75,9 @@ def load(config: Array) -> dict[str, Split]:
     path = Path(config.path)
     headers = _headers(path)
     names = _names(config, headers)
-    labels, values = _labels(path, names, headers)
+    labels, values = _labels(path, names, headers, asked=bool(config.keys))
+    if not labels and any(name is not None for _, name in names.values()):
+        log.info("%s: labels are left out: %s", path, "; ".join(filter(None, _faults(names, headers).values())))
     parts = {}
     for part, (images_name, _) in names.items():
         images = _images(path, images_name, headers[images_name])
@@ -127,8 +133,8 @@ def _layout(path: Path, name: str, header: Header) -> tuple[tuple[int, int, int]
     shape, dtype = header.shape, header.dtype
     if not (dtype in (np.uint8, np.bool_) or dtype.kind == "f"):
         raise UserError(
-            f"{path}: '{name}' holds {dtype}; images are uint8, or floats in [0, 1]: convert them with "
-            ".astype('uint8'), or divide by their largest value"
+            f"{path}: '{name}' holds {dtype}; images are uint8, or floats in [0, 1]: divide by the largest value that "
+            "a pixel can have, as in (x / 255).astype('float32')"
         )
     if shape[:1] == (0,) or 0 in shape:
         raise UserError(f"{path}: '{name}' of shape {shape} is empty")
@@ -146,20 +152,43 @@ def _layout(path: Path, name: str, header: Header) -> tuple[tuple[int, int, int]
 # --- labels
 
 
-def _labels(path: Path, names: dict, headers: dict[str, Header]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """(part -> labels (N,), their different values, sorted); none unless every part has them, one for each image."""
-    labels = {}
-    for part, (images, name) in names.items():
-        header = headers.get(name)
-        shape = () if header is None else header.shape[:1] if header.shape[1:] == (1,) else header.shape
-        if header is None or header.dtype.kind not in "iub" or shape != headers[images].shape[:1]:
-            return {}, np.empty(0)
-        labels[part] = _read(path, name, header).reshape(-1).astype(np.int64)
+def _labels(path: Path, names: dict, headers: dict[str, Header],
+            asked: bool) -> tuple[dict[str, np.ndarray], np.ndarray]:  # fmt: skip
+    """(part -> labels (N,), their different values, sorted); none unless every part has them. Raises a UserError for
+    labels that were asked for and are none, and for some that are not one for each image."""
+    faults = _faults(names, headers)
+    for part, fault in faults.items():
+        images, name = names[part]
+        if fault and name is not None and (asked or headers[name].dtype.kind in KINDS):
+            raise UserError(f"{path}: {fault}; data.keys=[{'images' if part == 'train' else part}:{images}] without "
+                            "labels leaves them out")  # fmt: skip
+    if any(faults.values()):
+        return {}, np.empty(0)
+    labels = {part: _read(path, name, headers[name]).reshape(-1) for part, (_, name) in names.items()}
+    kind = np.str_ if any(found.dtype.kind == "U" for found in labels.values()) else np.int64
+    labels = {part: found.astype(kind) for part, found in labels.items()}
     return labels, np.unique(np.concatenate(list(labels.values())))
 
 
-def _counts(path: Path, names: dict, headers: dict[str, Header]) -> tuple[dict[str, tuple[int, ...]], tuple[str, ...]]:
-    labels, values = _labels(path, names, headers)
+def _faults(names: dict, headers: dict[str, Header]) -> dict[str, str | None]:
+    """Part -> what keeps its labels from being any; None if nothing does."""
+
+    def fault(images: str, name: str | None) -> str | None:
+        if name is None:
+            return f"'{images}' has none"
+        header, n = headers[name], headers[images].shape[0]
+        if header.dtype.kind not in KINDS:
+            return f"'{name}' holds {header.dtype}, and labels are whole numbers or words"
+        if header.shape not in ((n,), (n, 1)):
+            return f"'{name}' has shape {header.shape}, and labels are one for each of {n:,} images"
+        return None
+
+    return {part: fault(images, name) for part, (images, name) in names.items()}
+
+
+def _counts(path: Path, names: dict, headers: dict[str, Header],
+            asked: bool) -> tuple[dict[str, tuple[int, ...]], tuple[str, ...]]:  # fmt: skip
+    labels, values = _labels(path, names, headers, asked)
     counts = {
         part: tuple(np.bincount(np.searchsorted(values, found), minlength=len(values)).tolist())
         for part, found in labels.items()
@@ -179,7 +208,13 @@ def _images(path: Path, name: str, header: Header) -> np.ndarray:
         images = images.view(np.uint8) * np.uint8(255)
     elif images.dtype != np.uint8:
         low, high = float(images.min()), float(images.max())
-        if not 0 <= low <= high <= 1:  # so written, NaN fails
+        if not math.isfinite(low) or not math.isfinite(high):
+            bad = ~np.isfinite(images).reshape(len(images), -1).all(1)
+            raise UserError(
+                f"{path}: '{name}' holds NaN or infinity, in {bad.sum():,} of {len(images):,} images, first in image "
+                f"{bad.argmax()}; mend them or leave them out"
+            )
+        if not 0 <= low <= high <= 1:
             raise UserError(
                 f"{path}: '{name}' holds floats from {low:g} to {high:g}; scale them to [0, 1], or save them as uint8"
             )

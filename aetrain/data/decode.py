@@ -185,7 +185,8 @@ def _fitted(image: Image.Image, spec: Spec) -> np.ndarray:
             box = None
             if spec.fit == "crop":
                 scale = min(image.width / spec.width, image.height / spec.height)
-                width, height = spec.width * scale, spec.height * scale
+                # min: a product that is the image's own side may come out above it by a rounding, which Pillow refuses
+                width, height = min(spec.width * scale, image.width), min(spec.height * scale, image.height)
                 left, top = (image.width - width) / 2, (image.height - height) / 2
                 box = (left, top, left + width, top + height)
             image = _resized(image, size, box)

@@ -156,7 +156,10 @@ class Autoencoder(nn.Module):
         return self.encode(self.corrupt(x), y)
 
     def encoder_output(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """What the encoder's network says of an image and, in a conditional model, its label: (B, outputs)."""
+        """What the encoder's network says of an image and, in a conditional model, its label: (B, outputs). Raises a
+        UserError for images of another shape."""
+        if x.shape[1:] != self.facts.image_shape:
+            raise UserError(f"images of shape {tuple(x.shape)}: this model takes (B, {str(self.facts.image_shape)[1:]}")
         return self.encoder(x)
 
     def decoder_output(self, z: Tensor, y: Tensor | None = None) -> Tensor:

@@ -47,7 +47,7 @@ class CVAE(VAE):
         code = self.label_code(y, x)
         if self.label_size:
             x = x + (code @ self.label_images.flatten(1)).unflatten(1, self.facts.image_shape)
-        return self.encoder(x)
+        return super().encoder_output(x)
 
     def decoder_output(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.decoder(torch.cat([z, self.label_code(y, z)], dim=1))

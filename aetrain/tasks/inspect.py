@@ -77,7 +77,7 @@ def of_posteriors(work: Work) -> dict[str, float]:
     _, spread = work.model.prior.moments(mu)
     width = float((std / spread.diagonal().sqrt())[:, active].mean())
     verdict = "tight: the code says much of the image" if width < WIDE else (
-        "wide: little of the image is in the code; a smaller model.beta makes them tighter")  # fmt: skip
+        f"wide: little of the image is in the code; train longer, or {work.model.after_collapse()}")  # fmt: skip
     log.info("posteriors of the %d active dimensions: std %.3g of the prior's on average, %s",
              int(active.sum()), width, verdict)  # fmt: skip
     return {"active_units": float(active.sum()), "posterior_std": width}

@@ -16,6 +16,7 @@ from aetrain.config.tree import config_hash
 from aetrain.data.card import content_sum
 from aetrain.data.split import Splits
 from aetrain.errors import AetrainError, Interrupted
+from aetrain.folder import continued
 from aetrain.models import Autoencoder
 from aetrain.run import Run
 from aetrain.tasks import train
@@ -90,4 +91,4 @@ def stages(config, folder: Path, resumed: bool) -> Iterator[Stages]:
             yield Stages(config, folder, requests, resumed)
         except Interrupted as error:
             line = str(error).partition("; continue with")[0]
-            raise Interrupted(f"{line}; continue with aetrain resume={folder}", error.exit_code) from error
+            raise Interrupted(f"{line}; continue with {continued(folder)}", error.exit_code) from error

@@ -26,6 +26,7 @@ from aetrain.data.split import Splits
 from aetrain.errors import AetrainError, Interrupted, RunFailed, UserError
 from aetrain.evaluation import collapse
 from aetrain.evaluation.terms import evaluate
+from aetrain.folder import continued
 from aetrain.pictures.curves import curves
 from aetrain.run import Run
 from aetrain.training import checkpoint
@@ -258,7 +259,7 @@ def explained(config, folder: Path) -> Iterator[None]:
     except OSError as error:
         raise RunFailed(
             f"{error.filename or folder}: cannot be written ({error.strerror or error}); the checkpoints before it are "
-            f"intact; make room, then continue with aetrain resume={folder}"
+            f"intact; make room, then continue with {continued(folder)}"
         ) from error
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):

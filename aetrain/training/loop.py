@@ -17,6 +17,7 @@ from aetrain.data.split import Splits
 from aetrain.device import Precision
 from aetrain.epochs import EpochTable
 from aetrain.evaluation.terms import Evaluation
+from aetrain.folder import continued
 from aetrain.models import Autoencoder
 from aetrain.pictures.bars import bars
 from aetrain.pictures.grids import Grid, codes, make_grids
@@ -167,7 +168,7 @@ class Training:
         self.pending = ends_epoch
         began = time.perf_counter()
         with self.checkpoints.interruptible() if ends_epoch and self.slow_look else nullcontext():
-            if self.step % self.config.trainer.log_every == 0:
+            if self._logs():
                 self.log_interval()
             if ends_epoch:
                 self.end_epoch()
@@ -179,6 +180,12 @@ class Training:
         elif self.checkpoints.due:
             self.checkpoints.save("last")
 
+    def _logs(self) -> bool:
+        """Whether a log row is due: after every trainer.log_every steps, and at the end of an epoch that has fewer."""
+        every, ends_epoch = self.config.trainer.log_every, self.step % self.batches.per_epoch == 0
+        is_short = min(self.batches.per_epoch, self.total_steps) < every
+        return self.step % every == 0 or (is_short and (ends_epoch or self.step == self.total_steps))
+
     def stop_in_time(self) -> None:
         """Write the checkpoint from which the run goes on as if it had not stopped, then look at how far it has come:
         that is cut off again when it does."""
@@ -186,8 +193,8 @@ class Training:
         if not self.checkpoints.has_best():
             self.checkpoints.save("best")
         log.info(
-            "trainer.minutes=%g have passed: stopped after %d of %d steps; aetrain resume=%s continues",
-            self.config.trainer.minutes, self.step, self.total_steps, self.run.folder,
+            "trainer.minutes=%g have passed: stopped after %d of %d steps; %s continues",
+            self.config.trainer.minutes, self.step, self.total_steps, continued(self.run.folder),
         )  # fmt: skip
         with self.checkpoints.interruptible():
             self.last_metrics |= self.validate()

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from aetrain.errors import EXIT_CODES, Interrupted
+from aetrain.folder import continued
 from aetrain.surroundings import is_importing
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class Requests:
         """What ends a run, with what its user types to go on. To be raised."""
         self._raised = True
         return Interrupted(
-            f"{self.stop.name} at {where}: checkpoint written; continue with aetrain resume={folder}",
+            f"{self.stop.name} at {where}: checkpoint written; continue with {continued(folder)}",
             128 + self.stop,
         )
 

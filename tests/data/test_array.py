@@ -15,6 +15,7 @@ from aetrain.config.tree import plain
 from aetrain.data import array, mnist
 from aetrain.data.card import card, content_sum, sizes
 from aetrain.data.load import load
+from aetrain.data.split import UNLABELLED
 from aetrain.errors import UserError
 from tests.conftest import SMALL, compose
 from tests.data.test_mnist import read
@@ -176,3 +177,44 @@ def test_a_small_array_trains_without_a_further_key(aetrain, tmp_path):
     assert "the training split has 48 images, and a batch takes them all" in out
     code, _out, err = aetrain("data=array", "data.path=nowhere.npy")
     assert code == 2 and "nowhere.npy: there is no such file" in err and err.count("\n") == 1
+
+
+def test_labels_may_be_words(tmp_path):
+    words = np.array(["dog", "a cat", "dog", "ant"] * 5)
+    np.savez(tmp_path / "a.npz", x=grey(20), y=words)
+    given = config(tmp_path / "a.npz")
+    assert card(given).classes == ("a cat", "ant", "dog")
+    train = load(given, CPU).train
+    kept = [i for i in range(20) for x in train.images if np.array_equal(x[0], grey(20)[i])]
+    assert sorted(np.array(card(given).classes)[train.labels.numpy()]) == sorted(words[kept])
+
+
+@pytest.mark.parametrize(
+    ("labels", "keys", "told"),
+    [
+        (np.arange(19) % 2, None, r"'y' has shape \(19,\), and labels are one for each of 20 images; data.keys="),
+        (np.array(["a", "b", "c"]), None, r"'y' has shape \(3,\)"),
+        (np.arange(40).reshape(20, 2), ["images:x", "labels:y"], r"'y' has shape \(20, 2\)"),
+        (np.linspace(0, 1, 20), ["images:x", "labels:y"], "'y' holds float64, and labels are whole numbers or words"),
+        (np.linspace(0, 1, 20), None, None),
+        (np.arange(19) % 2, ["images:x"], None),
+    ],
+)
+def test_labels_that_are_none_are_not_dropped_without_a_word(tmp_path, caplog, labels, keys, told):
+    np.savez(tmp_path / "a.npz", x=grey(20), y=labels)
+    given = config(tmp_path / "a.npz", keys=keys)
+    if told:
+        with pytest.raises(UserError, match=told):
+            card(given)
+        return
+    with caplog.at_level("INFO"):
+        assert (load(given, CPU).train.labels == UNLABELLED).all()
+    assert ("'y' holds float64" in caplog.text) == (keys is None)
+
+
+def test_of_floats_that_are_no_numbers_the_first_image_is_named(tmp_path):
+    images = np.full((9, 4, 4), 0.5, np.float32)
+    images[3, 1, 1], images[7] = np.nan, np.inf
+    np.savez(tmp_path / "a.npz", x=images)
+    with pytest.raises(UserError, match="holds NaN or infinity, in 2 of 9 images, first in image 3; "):
+        load(config(tmp_path / "a.npz"), CPU)

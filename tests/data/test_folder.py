@@ -545,3 +545,12 @@ def test_mnist_as_files_is_mnist(aetrain, photos, tmp_path, monkeypatch):
         assert code == 0, err
         metrics.append(json.loads((aetrain.folder / words[0][5:] / "result.json").read_text())["metrics"])
     assert metrics[0] == metrics[1]
+
+
+@pytest.mark.parametrize("side", [28, 50, 90, 150, 224])
+def test_every_size_can_be_cropped(side):
+    """Also where the part to be kept is a rounding larger than the image."""
+    spec = decode.Spec(1, side, side, 255, "crop", (0, 0, 0))
+    for n in range(1, 900):
+        assert decode._fitted(Image.new("L", (n, n + 40)), spec).shape == (side, side)
+        assert decode._fitted(Image.new("L", (n + 40, n)), spec).shape == (side, side)

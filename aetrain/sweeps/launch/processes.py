@@ -22,6 +22,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from aetrain.console import MembersBar, labelled
 from aetrain.device import cpu_quota
 from aetrain.errors import EXIT_CODES, Interrupted, RunFailed, UserError
+from aetrain.folder import continued
 from aetrain.jobs import Job
 from aetrain.sweeps.launch.launched import Launched, ended
 from aetrain.sweeps.launch.worker import work
@@ -64,7 +65,7 @@ def run_in_processes(members: Sequence[Launched], hydra_context: Any, job: Job, 
     if stop:
         folder = members[0].sweep
         raise Interrupted(
-            f"{stop[0].name}: the runs' checkpoints are written; continue with aetrain resume={folder}",
+            f"{stop[0].name}: the runs' checkpoints are written; continue with {continued(folder)}",
             EXIT_CODES[stop[0]],
         )
 
