@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,10 +70,15 @@ def make_grids(model: Autoencoder, splits: Splits, seed: int) -> list[Grid]:
             drawn = samples_gaussian(model, splits.train.chunks(1000, CODES), labels)
             grids.append(labelled("samples_gaussian", drawn, caption))
         if isinstance(model.encoder, MLPEncoder) and len(model.encoder.layers) == 1:
-            weight = whole_rows(model.encoder.layers[0].weight[:n])
-            caption = f"Weights of the first {len(weight)} units, each scaled by its largest; grey is 0."
-            grids.append(labelled("filters", filters(weight, splits.train.image_shape), caption))
+            grids.append(units(model.encoder.layers[0].weight, splits.train.image_shape))
         return grids
+
+
+def units(weight: Tensor, image_shape: tuple[int, ...]) -> Grid:
+    """What the first units of a layer that sees the whole image look for. weight: (units, C · H · W)."""
+    weight = whole_rows(weight.detach()[: ROWS * COLUMNS])
+    caption = f"Weights of the first {len(weight)} units, each scaled by its largest; grey is 0."
+    return labelled("filters", filters(weight, image_shape), caption)
 
 
 def _drawn(model: Autoencoder, labels: Tensor) -> Grid:
@@ -119,9 +124,16 @@ def grid(name: str, images: Tensor, enlarge: bool = False) -> Grid:
     return Grid(name, png(canvas, tiles=layout), canvas.shape[1], canvas.shape[2], canvas.shape[0])
 
 
-def picture(images: Tensor, columns: int = COLUMNS) -> bytes:
-    """A PNG of images, small ones enlarged: (rows, columns, C, H, W), or (n, C, H, W) in rows of so many."""
-    return grid("", in_rows(images, columns) if images.ndim == 4 else images, enlarge=True).png
+def picture(images: Tensor, caption: str = "", columns: int = COLUMNS, rows: Sequence[str] = ()) -> bytes:
+    """A PNG of images, small ones enlarged: (rows, columns, C, H, W), or (n, C, H, W) in rows of so many. caption and
+    rows: see `labelled`."""
+    return labelled("", in_rows(images, columns) if images.ndim == 4 else images, caption, rows).png
+
+
+def compared(parts: Mapping[str, Tensor], columns: int) -> bytes:
+    """A PNG of the same images in several forms, (n, C, H, W) each, one below the other, with the forms' names left."""
+    rows = beside(list(parts.values()), columns)
+    return picture(rows, rows=[short(name) for name in parts] * (len(rows) // len(parts)))
 
 
 def laid_out(images: Tensor, columns: int) -> np.ndarray:

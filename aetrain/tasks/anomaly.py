@@ -12,7 +12,7 @@ from torch import Tensor
 from aetrain.data.split import Split
 from aetrain.errors import UserError
 from aetrain.evaluation.detection import auroc, average_precision
-from aetrain.pictures.grids import beside, grid
+from aetrain.pictures.grids import picture
 from aetrain.pictures.histogram import histogram
 from aetrain.tasks import detector
 from aetrain.tasks.work import Work
@@ -146,14 +146,15 @@ def _write(work: Work, tested: Tested, labels: Tensor, values: dict[str, Tensor]
 
 def _draw(work: Work, tested: Tested, labels: Tensor, score: Tensor, threshold: float, main: str) -> None:
     order, n = score.argsort(), min(work.task.shown, len(score))
-    for name, index in (("most_normal", order[:n]), ("least_normal", order.flip(0)[:n])):
+    for name, which, index in (("most_normal", "lowest", order[:n]), ("least_normal", "highest", order.flip(0)[:n])):
         x = tested.split.gather(index.to(tested.split.labels.device)).x
-        work.out.file(f"{name}.png", grid(name, beside([x], work.task.columns), enlarge=True).png)
+        caption = f"The images with the {which} scores by {main}, the {which} first."
+        work.out.file(f"{name}.png", picture(x, caption, work.task.columns))
     if tested.normal is None:
         parts = {"images": score}
     else:
         is_normal = torch.isin(labels, torch.tensor(tested.normal))
         parts = {"normal": score[is_normal], "anomalous": score[~is_normal]}
     axis = {"recon": "recon", "elbo": "−ELBO, nats", "nll": "−log p(x), nats", "latent": "distance of the code"}[main]
-    picture = histogram({name: part.numpy() for name, part in parts.items()}, threshold, f"Scores by {main}", axis)
-    work.out.file("histogram.png", picture)
+    drawn = histogram({name: part.numpy() for name, part in parts.items()}, threshold, f"Scores by {main}", axis)
+    work.out.file("histogram.png", drawn)

@@ -22,8 +22,7 @@ from aetrain.nets.mlp import MLPEncoder
 from aetrain.noise import mix
 from aetrain.pictures import inspection
 from aetrain.pictures.exact import exact_posteriors
-from aetrain.pictures.filters import filters
-from aetrain.pictures.grids import COLUMNS, ROWS, beside, labelled, picture, whole_rows
+from aetrain.pictures.grids import COLUMNS, beside, labelled, units
 from aetrain.tasks.work import Work
 
 log = logging.getLogger(__name__)
@@ -189,8 +188,8 @@ def of_units(work: Work) -> dict[str, float]:
 def _filters(work: Work) -> None:
     """filters.png, of encoders whose first layer sees the whole image."""
     if isinstance(work.model.encoder, MLPEncoder):
-        weight = whole_rows(work.model.encoder.layers[0].weight[: ROWS * COLUMNS].detach())
-        work.out.file("filters.png", picture(filters(weight, work.model.facts.image_shape)))
+        weight = work.model.encoder.layers[0].weight
+        work.out.file("filters.png", units(weight, work.model.facts.image_shape).png)
 
 
 def _field(work: Work) -> None:

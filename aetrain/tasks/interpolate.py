@@ -40,7 +40,8 @@ def run(work: Work) -> dict[str, float]:
         for i, (a, b) in enumerate(ways):
             rows.add([i, a.name, b.name])
     images = torch.stack([_decoded(work, a, b) for a, b in ways])  # (ways, steps, C, H, W)
-    work.out.file("interpolations.png", picture(images))
+    caption = "Decoded codes, each row on the way from that of one image to that of another: see interpolations.csv."
+    work.out.file("interpolations.png", picture(images, caption))
     work.out.file("interpolations.gif", gif(list(images.transpose(0, 1)), columns=4))
     return {}
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from aetrain.evaluation.quality import psnr
-from aetrain.pictures.grids import beside, picture, png
+from aetrain.pictures.grids import compared, png
 from aetrain.tasks.images import asked_labels
 from aetrain.tasks.work import Work
 
@@ -18,7 +18,7 @@ def run(work: Work) -> dict[str, float]:
     task, model, split, labels = work.task, work.model, work.split, asked_labels(work)
     shown: list[tuple[Tensor, ...]] = []
     totals, images = {"mse": 0.0, "psnr_db": 0.0}, 0
-    with work.out.rows("reconstructions.csv", ["number", "image", "class", "mse", "psnr_db"]) as rows:
+    with work.out.rows("reconstructions.csv", ["number", "filename", "class", "mse", "psnr_db"]) as rows:
         for x, y, start in work.chunks(split, task.n):
             code = model.encode(x, y) if task.z == "mean" else model.draw_code(x, y)
             x_hat = model.decode(code, y).float()
@@ -37,5 +37,6 @@ def run(work: Work) -> dict[str, float]:
             totals["psnr_db"] += float(db.double().sum())
             images += len(x)
     parts = [torch.cat(part)[: task.shown] for part in zip(*shown, strict=True)]
-    work.out.file("reconstructions.png", picture(beside(parts, task.columns)))
+    names = ["image", "reconstruction", *(f"as {work.class_names[label]}" for label in labels)]
+    work.out.file("reconstructions.png", compared(dict(zip(names, parts, strict=True)), task.columns))
     return {name: total / images for name, total in totals.items()}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aetrain.evaluation.quality import psnr
-from aetrain.pictures.grids import beside, grid, png
+from aetrain.pictures.grids import compared, png
 from aetrain.tasks.work import Work
 
 Damage = Callable[[Tensor], tuple[Tensor, Tensor | None]]  # images -> damaged ones, and where they are missing
@@ -40,7 +40,8 @@ def restore(work: Work, name: str, damaged: Damage, mended: Mend, hidden: float 
                 shown.append((seen, whole, x))
             images += len(x)
     parts = [torch.cat(part)[: task.shown] for part in zip(*shown, strict=True)]
-    work.out.file(f"{name}.png", grid(name, beside(parts, task.columns), enlarge=True).png)
+    names = ("damaged" if hidden is None else "known", "mended", "truth")
+    work.out.file(f"{name}.png", compared(dict(zip(names, parts, strict=True)), task.columns))
     found = {"psnr_before": torch.cat(before), "psnr_after": torch.cat(after)}
     means = {key: float(values.double().mean()) for key, values in found.items()}
     return means | {"gain_db": means["psnr_after"] - means["psnr_before"]}

@@ -10,7 +10,7 @@ from aetrain.data.split import UNLABELLED, Split
 from aetrain.errors import UserError
 from aetrain.evaluation.codes import codes
 from aetrain.evaluation.neighbours import Neighbours, nearest, precision_at_k
-from aetrain.pictures.grids import grid
+from aetrain.pictures.grids import picture
 from aetrain.tasks.work import Work
 
 AT_ONCE = 2000  # images
@@ -31,7 +31,8 @@ def run(work: Work) -> dict[str, float]:
     found = _nearest(asked.z, known.z, task.k, own)
     _write(work, base, known.y, asked.y, found)
     n = min(task.shown, len(split))
-    work.out.file("neighbours.png", grid("neighbours", _shown(split, base, found.index[:n]), enlarge=True).png)
+    caption = f"Left an image, right of it the nearest of {len(base):,} {task.among} images, the nearest first."
+    work.out.file("neighbours.png", picture(_shown(split, base, found.index[:n]), caption))
     same_names = work.asked.images is None or work.classes == work.splits.classes
     labelled = asked.y != UNLABELLED
     if not same_names or not labelled.any() or not (known.y != UNLABELLED).all():

@@ -90,7 +90,10 @@ def _picture(work: Work, shown: Tensor, labels: list[int], image: Named | None) 
     """A row for each class, with its name, of a model that is given classes; else all in rows."""
     names = [work.class_names[i] for i in labels] or list(work.class_names)
     if not work.config.model.needs_labels or image is not None or len(shown) < len(names):
-        return picture(shown, work.task.columns)
+        caption = "Decoded from random draws of codes."
+        if image is not None:
+            caption = "An image, and what is decoded from random draws of its posterior."
+        return picture(shown, caption, work.task.columns)
     columns = min(work.task.columns, len(shown) // len(names))
     rows = shown[: columns * len(names)].unflatten(0, (columns, -1)).transpose(0, 1)
     caption = "Decoded from random draws of codes, each row with the class left of it."

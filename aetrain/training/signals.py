@@ -17,6 +17,7 @@ from aetrain.surroundings import is_importing
 log = logging.getLogger(__name__)
 
 USER = (signal.SIGUSR1, signal.SIGUSR2)
+SOON = 0.05  # seconds
 
 
 class Requests:
@@ -38,10 +39,18 @@ class Requests:
     def stop_for(self, number: int, frame: FrameType | None = None) -> None:
         if self.stop is None:
             self.stop = signal.Signals(number)
-            if not self._waits and not is_importing(frame):  # else it waits for whoever asks next
-                self._raise()
+            self.answer_soon(0, frame)
         elif number == signal.SIGINT:
             raise KeyboardInterrupt  # a second Ctrl-C stops at once
+
+    def answer_soon(self, _number: int, frame: FrameType | None = None) -> None:
+        """Raise Interrupted, unless whoever asks next is waited for; while a module is imported, look again soon."""
+        if self._waits or self._raised:
+            return
+        if is_importing(frame):
+            signal.setitimer(signal.ITIMER_REAL, SOON)
+        else:
+            self._raise()
 
     def __bool__(self) -> bool:
         return self.stop is not None or self.checkpoint
@@ -106,6 +115,7 @@ def listening() -> Iterator[Requests]:
     # command line itself until there is something to write.
     ours = [n for n in EXIT_CODES if signal.getsignal(n) is not signal.SIG_IGN and n not in theirs]
     receivers = dict.fromkeys((*ours, signal.SIGUSR1), requests.receive) | dict.fromkeys(handed_over, requests.stop_for)
+    receivers[signal.SIGALRM] = requests.answer_soon
     before = {number: signal.signal(number, receiver) for number, receiver in receivers.items()}
     ended = True
     try:
@@ -114,6 +124,7 @@ def listening() -> Iterator[Requests]:
         ended = False
         raise
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
         if ended and requests.stop in handed_over:

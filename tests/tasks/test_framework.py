@@ -203,10 +203,11 @@ def test_other_images_are_fitted_and_those_that_cannot_be_used_are_named(aetrain
     assert code == 0, err
     assert "notes.txt" in out and "damaged.png" in out and "4 images" in out
     rows = list(csv.DictReader((aetrain.folder / "o" / "reconstructions.csv").read_text().splitlines()))
-    assert [row["image"] for row in rows] == ["a.png", "b.png", "large.png", "red.png"]
+    assert [row["filename"] for row in rows] == ["a.png", "b.png", "large.png", "red.png"]
     assert sorted(os.listdir(aetrain.folder / "o" / "files")) == [f"{i:06d}.png" for i in range(4)]
     with Image.open(aetrain.folder / "o" / "reconstructions.png") as picture:
-        assert picture.mode == "L" and picture.size == (2 + 4 * (84 + 2), 2 + 2 * (84 + 2))
+        left, *drawn = map(int, picture.text["drawn"].split())
+        assert picture.mode == "L" and drawn == [2 + 4 * (84 + 2), 2 + 2 * (84 + 2), 3] and left > 60  # two rows' names
 
 
 # --- sweeps

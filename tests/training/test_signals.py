@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -255,3 +257,27 @@ def test_a_clusters_handler_is_called_once_the_checkpoint_is_written(aetrain, do
     assert called == ["left", (signal.SIGUSR2, 9)]
     assert aetrain("resume=run")[0] == 0
     assert_identical(aetrain.folder / "run", aetrain.folder / "reference")
+
+
+AT_AN_IMPORT = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            print("now", flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+sys.meta_path.insert(0, Finder())
+from aetrain.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("line", ["sklearn embed", "sklearn evaluate", "sympy evaluate"])
+def test_a_signal_that_comes_during_an_import_ends_the_task_after_it(small_run, line):
+    module, task = line.split()
+    folder = small_run("model=ae", "net=linear", "model.latent_dim=2")
+    words = [sys.executable, "-c", AT_AN_IMPORT, module, task, f"run={folder}", "out=o", "device=cpu"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if "now" not in done.stdout:
+        pytest.skip(f"{task} does not import {module} with this torch")
+    assert done.returncode == 143 and done.stderr.strip().split("\n")[-1] == "aetrain: SIGTERM: stopped", done.stderr

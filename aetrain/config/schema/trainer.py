@@ -21,8 +21,8 @@ class Trainer:
     patience: Optional[int] = setting("without a better val/loss, after which the run stops; null: never", min=1,
                                       unit="epochs")  # fmt: skip
     min_delta: float = setting("by which val/loss must improve to count as better", min=0, unit="nats")
-    log_every: int = setting("between two entries in TensorBoard and metrics.jsonl; an epoch of fewer has one at its end",
-                           min=1, unit="steps")  # fmt: skip
+    log_every: int = setting("between two entries in TensorBoard and metrics.jsonl; a shorter epoch has one at its end",
+                             min=1, unit="steps")  # fmt: skip
     grid_epochs: int = setting("between two sets of image grids; the last epoch always has one", min=1, unit="epochs")
     checkpoint_epochs: int = setting("between two checkpoints", min=1, unit="epochs")
     checkpoint_minutes: float = setting("after which one is written even in the middle of an epoch", above=0,
