@@ -63,6 +63,9 @@ def hparams(config: Any) -> dict[str, float]:
     return {f.name: float(getattr(config, f.name)) for f in fields if getattr(config, f.name) is not None}
 
 
+LARGEST = 2**31 - 1  # of whole numbers without a limit of their own: what counts or sizes something never needs more
+
+
 def range_error(value: Any, limits: dict[str, Any]) -> str | None:
     """What is wrong with one value, or None. Comparisons are written so that NaN fails them."""
     if value == MISSING:
@@ -75,8 +78,9 @@ def range_error(value: Any, limits: dict[str, Any]) -> str | None:
         return "it must be a finite number"
     if "min" in limits and not value >= limits["min"]:
         return f"it must be at least {limits['min']}"
-    if "max" in limits and not value <= limits["max"]:
-        return f"it must be at most {limits['max']}"
+    most = limits.get("max", LARGEST if isinstance(value, int) else None)
+    if most is not None and not value <= most:
+        return f"it must be at most {most}"
     if "above" in limits and not value > limits["above"]:
         return f"it must be greater than {limits['above']}"
     if "below" in limits and not value < limits["below"]:

@@ -169,6 +169,6 @@ def config_hash(config: Any, content: str | None = None) -> str:
 
 def identity(config: Any) -> str:
     """A text that is equal for two configurations that describe the same run, however they were typed."""
-    kept = {key: value for key, value in flatten(plain(config)).items()
+    kept = {key: value + 0.0 if isinstance(value, float) else value for key, value in flatten(plain(config)).items()
             if key not in ("data.root", "name", "tags") and not key.startswith("logger.")}  # fmt: skip
-    return json.dumps(kept, sort_keys=True)
+    return json.dumps(kept, sort_keys=True)  # −0.0 + 0.0 is 0.0

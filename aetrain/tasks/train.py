@@ -267,6 +267,6 @@ def explained(config, folder: Path) -> Iterator[None]:
         trainer = config.trainer
         raise RunFailed(
             f"out of memory on {config.device.name} with trainer.batch_size={trainer.batch_size} and "
-            f"trainer.eval_batch_size={trainer.eval_batch_size}; lower them, net.hidden or net.channels, or give "
-            "device.precision=bf16"
+            f"trainer.eval_batch_size={trainer.eval_batch_size}; lower them, model.latent_dim, net.hidden or "
+            "net.channels, or give device.precision=bf16"
         ) from error

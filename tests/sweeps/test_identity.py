@@ -44,10 +44,15 @@ def test_a_number_is_one_member_however_it_is_typed(aetrain, done):
     assert swept(aetrain.folder / "sweep", "model.beta") == [1.0, 2.0, 4.0]
 
 
-@pytest.mark.longer
-def test_a_value_that_is_typed_twice_runs_once(aetrain):
-    assert aetrain(*SWEEP, "model=beta_vae", "model.beta=1,1.0,2")[0] == 0
-    assert swept(aetrain.folder / "sweep", "model.beta") == [1.0, 2.0]
+@pytest.mark.parametrize(
+    ("word", "betas"),
+    [longer("model.beta=1,1.0,2", [1.0, 2.0]), ("model.beta=0,-0.0", [0.0]), ("tags=[a],[b]", [4.0])],
+)
+def test_what_is_typed_twice_runs_once(aetrain, word, betas):
+    """Tags say nothing of what a run is, and −0 is 0, also in the command given again."""
+    for _ in range(2):
+        assert aetrain(*SWEEP, "model=beta_vae", word)[0] == 0
+        assert swept(aetrain.folder / "sweep", "model.beta") == betas
 
 
 def test_null_is_a_value(aetrain):

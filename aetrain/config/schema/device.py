@@ -17,6 +17,7 @@ class Device:
     index: int = setting("which GPU, counted from 0", min=0, only_if=WITH_GPU)
     precision: str = setting("of the matrix products; tf32 and fp16 (with a gradient scaler) on CUDA only",
                              choices=("fp32", "tf32", "bf16", "fp16"))  # fmt: skip
-    threads: Optional[int] = setting("CPU threads; null: one per core, fewer where the process may use fewer", min=1)
+    threads: Optional[int] = setting("CPU threads; null: one per core, fewer where the process may use fewer", min=1,
+                                    max=1024)  # fmt: skip
     deterministic: bool = setting("on CUDA, only deterministic kernels (slower); the CPU is always deterministic",
                                   only_if=WITH_GPU)  # fmt: skip

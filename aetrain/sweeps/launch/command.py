@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from aetrain.compose import check
 from aetrain.config.rules import check_metric
+from aetrain.config.tree import identity
 from aetrain.errors import AetrainError, RunFailed, UserError
 from aetrain.files import write_atomically
 from aetrain.jobs import Job, check_folder, launch_of, reported, swept_keys, without_hydras
@@ -74,6 +75,7 @@ def _planned(config: DictConfig, context: HydraContext, job: Job, every: Sequenc
     job.swept = tuple(swept_keys(every))
     known = members.read(sweep)
     number = 1 + max((member.number for member in known.members), default=-1)
+    there = {identity(member.config): member for member in reversed(known.members)}
     given: dict[str, list[str]] = {}
     composition = Composition(config, context)
     for overrides in every:
@@ -81,15 +83,15 @@ def _planned(config: DictConfig, context: HydraContext, job: Job, every: Sequenc
         typed_words = without_hydras(overrides)
         tree = check(composed, typed_words)
         check_metric(tree, job.swept)
-        there = known.find(tree)
-        member = (
-            there.logged_to(tree.logger) if there else next((m for m in job.members.values() if m.config == tree), None)
-        )
-        if member is None:
+        member = there.get(same := identity(tree))
+        if member is not None:
+            member = member.logged_to(tree.logger)
+        else:
             folder = _folder(composed, number, overrides, job.swept)
             if folder in job.members or folder in {m.folder for m in known.members}:
                 raise UserError(f"hydra.sweep.subdir={folder}: two runs would share this folder; leave it out")
             member, number = Member(folder, tree, tuple(typed_words)), number + 1
+            there[same] = member
         job.members[member.folder], job.composed[member.folder] = member, composed
         given[member.folder] = overrides
     return given

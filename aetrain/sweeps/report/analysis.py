@@ -33,7 +33,7 @@ class Point:
 
     values: tuple[Value | Missing, ...]
     members: tuple[Member, ...]
-    stats: Mapping[str, Stat]  # of the runs that are done
+    stats: Mapping[str, Stat]  # of the runs that are done, one for each seed
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,13 @@ def aggregate(members: Sequence[Member], axes: Sequence[Axis]) -> tuple[Point, .
     def order(values: tuple) -> list[int]:
         return [axis.values.index(v) if v in axis.values else -1 for axis, v in zip(axes, values, strict=True)]
 
-    return tuple(Point(v, tuple(groups[v]), stats(groups[v])) for v in sorted(groups, key=order))
+    return tuple(Point(v, tuple(groups[v]), stats(once_per_seed(groups[v]))) for v in sorted(groups, key=order))
+
+
+def once_per_seed(members: Iterable[Member]) -> list[Member]:
+    """The runs that are done; of several with one seed, which say the same again, the last."""
+    done = [member for member in members if member.status == "done"]
+    return list({i if member.seed is MISSING else (member.seed,): member for i, member in enumerate(done)}.values())
 
 
 def stats(members: Iterable[Member]) -> dict[str, Stat]:

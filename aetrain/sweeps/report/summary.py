@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aetrain.console import columns, number
-from aetrain.sweeps.report.analysis import Point, Stat, Sweep, analyse
+from aetrain.sweeps.report.analysis import Point, Stat, Sweep, analyse, once_per_seed
 from aetrain.sweeps.report.read import find
 from aetrain.sweeps.report.values import show
 
@@ -45,7 +45,8 @@ def _main_first(sweep: Sweep) -> list[str]:
 def _settings(point: Point, told: bool, several: bool) -> list[str]:
     states = Counter(member.status for member in point.members)
     status = "done" if set(states) == {"done"} else ", ".join(f"{n} {state}" for state, n in states.items())
-    return [*(show(value)[:LONGEST] for value in point.values), *[status] * told, *[str(states["done"])] * several]
+    return [*(show(value)[:LONGEST] for value in point.values), *[status] * told,
+            *[str(len(once_per_seed(point.members)))] * several]  # fmt: skip
 
 
 def _stat(stat: Stat | None) -> str:

@@ -88,7 +88,9 @@ def _plain(value: Any) -> Scalar:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        return value if is_number(value) else Odd("(out of range)" if value == value else "(NaN)")
+        if not is_number(value):
+            return Odd("(out of range)" if value == value else "(NaN)")
+        return value if abs(value) < 2**63 else float(value)  # beyond, arrays hold no whole numbers
     if isinstance(value, str):
         return value if value == clean(value) else Odd(clean(value))
     return Odd(f"({type(value).__name__})")

@@ -104,7 +104,15 @@ def test_one_and_one_point_zero_are_one_value(tmp_path):
 
 def test_where_a_run_ran_is_no_axis(tmp_path):
     words = (["model=ae", f"data.root=/{i}", f"device.threads={i + 1}", f"device.index={i}"] for i in range(2))
-    assert swept(tmp_path, *words)["swept"] == {}
+    data = swept(tmp_path, *words)
+    assert data["swept"] == {}
+    (only,) = data["aggregates"]  # the two are one run that was made again: the last counts
+    assert only["metrics"]["test/recon"] == {"mean": 51.0, "std": None, "n": 1}
+
+
+def test_a_whole_number_that_no_array_holds_is_drawn(tmp_path):
+    data = swept(tmp_path, *(["model=vae", f"trainer.log_every={n}"] for n in (1, 10**20)))
+    assert data["swept"] == {"trainer.log_every": [1, 1e20]}
 
 
 def test_what_follows_from_a_group_is_no_axis(tmp_path):
