@@ -22,6 +22,7 @@ from aetrain.config.schema.data import Array
 from aetrain.data.card import PARTS, Card
 from aetrain.data.memory import available
 from aetrain.errors import UserError
+from aetrain.files import opened_regular
 
 if TYPE_CHECKING:
     from aetrain.data.split import Split
@@ -224,7 +225,7 @@ def _images(path: Path, name: str, header: Header) -> np.ndarray:
 
 def _opened(path: Path) -> IO[bytes]:
     try:
-        return open(path, "rb")
+        return opened_regular(path, follow=True)
     except FileNotFoundError as error:
         raise UserError(f"data.path={path}: there is no such file") from error
     except IsADirectoryError as error:

@@ -20,6 +20,7 @@ from aetrain.config.words import suggest
 from aetrain.data.decode import Encoded
 from aetrain.data.scan import ALIASES, File, Scan, files_below, made
 from aetrain.errors import UserError
+from aetrain.files import opened_regular
 
 SUFFIXES = frozenset({".parquet", ".pq", ".parq"})
 BYTES_AT_ONCE = 8 << 20  # of encoded images, on average
@@ -254,7 +255,7 @@ def _opened(file: File) -> Iterator[tuple[Any, Any]]:
     pyarrow, parquet = _pyarrow()
     try:
         with (
-            open(file.path, "rb") as opened,
+            opened_regular(file.path, follow=True) as opened,
             parquet.ParquetFile(opened, **STREAMED) as table,
         ):
             yield table, table.schema_arrow

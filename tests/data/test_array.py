@@ -17,7 +17,7 @@ from aetrain.data.card import card, content_sum, sizes
 from aetrain.data.load import load
 from aetrain.data.split import UNLABELLED
 from aetrain.errors import UserError
-from tests.conftest import SMALL, compose
+from tests.conftest import SMALL, compose, irregular, soon
 from tests.data.test_mnist import read
 
 CPU = torch.device("cpu")
@@ -100,7 +100,7 @@ def test_ones_own_splits_are_disjoint_and_the_same_each_time(tmp_path):
         ({"images": np.array([{}, []], dtype=object)}, "pickle"),
         ({"images": grey().astype(np.int32)}, "holds int32"),
         ({"images": grey() / 2.0}, r"floats from 0 to 127\.5"),
-        ({"images": np.full((3, 8, 8), np.nan)}, "floats from nan"),
+        ({"images": np.full((3, 8, 8), np.nan)}, "NaN or infinity, in 3 of 3 images"),
         ({"images": grey()[0]}, r"has shape \(8, 10\)"),
         ({"images": np.zeros((5, 8, 8, 4), np.uint8)}, "1 or 3 channels"),
         ({"images": grey()[:0]}, "empty"),
@@ -127,6 +127,14 @@ def test_damage_is_one_line(tmp_path):
         (tmp_path / "b.npz").write_bytes(bytes(content) if i % 2 else whole[: rng.integers(0, len(whole))])
         with pytest.raises(UserError):
             array.load(config(tmp_path / "b.npz"))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_not_waited_for(tmp_path, kind):
+    irregular(path := tmp_path / "a.npy", kind)
+    for function in (card, array.load, content_sum):
+        with soon(), pytest.raises(UserError, match=r"a\.npy: cannot be read \(not a regular file\)$"):
+            function(config(path))
 
 
 def test_more_than_fits_is_refused_before_it_is_read(tmp_path):
