@@ -11,6 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from aetrain.errors import UserError
+
+LARGEST = 64 << 20  # bytes of a JSON file
+
 
 @contextmanager
 def atomically(path: Path) -> Iterator[BinaryIO]:
@@ -60,6 +64,36 @@ def opened_regular(path: str | Path, follow: bool = False) -> BinaryIO:
     os.close(number)
     code, what = (errno.EISDIR, "a folder") if stat.S_ISDIR(mode) else (errno.EINVAL, "not a regular file")
     raise OSError(code, what, str(path))
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """A regular file's content, through no link. Raises a UserError, also for a file that is larger than `most`."""
+    try:
+        with opened_regular(path) as file:
+            content = file.read(most + 1)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such file") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', error)})") from error
+    if len(content) > most:
+        raise UserError(f"{path}: larger than {most >> 10} KiB")
+    return content
+
+
+def parsed(content: str | bytes) -> Any:
+    """Plain values of JSON. Raises ValueError, also for what is nested too deeply for Python."""
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def read_json(path: Path, most: int = LARGEST) -> Any:
+    """Plain values in a JSON file, which is read as `read_bytes` says. Raises a UserError."""
+    try:
+        return parsed(read_bytes(path, most))
+    except ValueError as error:
+        raise UserError(f"{path}: not readable as JSON ({str(error)[:120]})") from error
 
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # what a spreadsheet computes begins so

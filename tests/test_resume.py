@@ -298,6 +298,16 @@ def test_weights_that_are_gone_are_not_called_the_best(aetrain, kill_at):
     assert_best_agrees(aetrain.folder / "run")
 
 
+@pytest.mark.parametrize("content", ["[" * 100_000, "{", "[]", '{"status": "done"}'])
+def test_a_result_that_is_none_is_written_again(aetrain, done, content):
+    done(*LINE)
+    run, before = aetrain.folder / "run", result(aetrain.folder / "run")
+    (run / "result.json").write_text(content)
+    code, _, err = aetrain("resume=run")
+    assert code == 0, err
+    assert result(run)["metrics"] == before["metrics"]
+
+
 @pytest.mark.parametrize("early", [False, True])
 def test_a_done_run_without_its_last_checkpoint_stays_done(aetrain, done, early):
     line = [*LINE, *(["trainer.patience=1", "trainer.min_delta=1000"] if early else [])]

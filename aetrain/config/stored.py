@@ -23,7 +23,7 @@ from aetrain.config.tables import GROUPS, MODELS, TRAINER
 from aetrain.config.tree import check_ranges
 from aetrain.config.words import show
 from aetrain.errors import UserError
-from aetrain.files import opened_regular
+from aetrain.files import read_bytes
 
 LARGEST = 1 << 20  # bytes of a configuration
 DEEPEST = 8  # levels of nesting
@@ -142,20 +142,6 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(content, _Loader)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError, OverflowError) as error:
         raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())[:120]})") from error
-
-
-def read_bytes(path: Path, most: int) -> bytes:
-    """A regular file's content, through no link. Raises a UserError, also for a file that is larger than `most`."""
-    try:
-        with opened_regular(path) as file:
-            content = file.read(most + 1)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: there is no such file") from error
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', error)})") from error
-    if len(content) > most:
-        raise UserError(f"{path}: larger than {most >> 10} KiB")
-    return content
 
 
 def _check_form(content: bytes) -> None:

@@ -20,7 +20,7 @@ from aetrain.config.words import suggest
 from aetrain.data.decode import Encoded
 from aetrain.data.scan import ALIASES, File, Scan, files_below, made
 from aetrain.errors import UserError
-from aetrain.files import opened_regular
+from aetrain.files import opened_regular, parsed
 
 SUFFIXES = frozenset({".parquet", ".pq", ".parq"})
 BYTES_AT_ONCE = 8 << 20  # of encoded images, on average
@@ -213,9 +213,9 @@ def _label_column(config: Parquet, file: File, schema: Any) -> tuple[str | None,
 def _class_names(schema: Any) -> dict[str, tuple[str, ...]]:
     """Column -> names of its classes, as Hugging Face's data sets keep them beside the schema."""
     try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        features = parsed((schema.metadata or {})[b"huggingface"])["info"]["features"]
         found = {column: about.get("names") for column, about in features.items() if isinstance(about, Mapping)}
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+    except (KeyError, ValueError, TypeError, AttributeError):
         return {}
     return {
         column: tuple(names) for column, names in found.items()

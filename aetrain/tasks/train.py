@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import shlex
@@ -26,6 +25,7 @@ from aetrain.data.split import Splits
 from aetrain.errors import AetrainError, Interrupted, RunFailed, UserError
 from aetrain.evaluation import collapse
 from aetrain.evaluation.terms import evaluate
+from aetrain.files import read_json
 from aetrain.folder import continued
 from aetrain.pictures.curves import curves
 from aetrain.run import Run
@@ -244,8 +244,8 @@ def is_done_for_good(config, folder: Path) -> bool:
 
 def result(folder: Path) -> dict[str, Any]:
     """result.json; with the status "none" where there is no usable one."""
-    with suppress(OSError, ValueError):
-        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    with suppress(UserError):
+        found = read_json(folder / "result.json")
         if isinstance(found, dict) and isinstance(found.get("metrics"), dict) and type(found.get("step")) is int:
             return {"status": "none", **found}
     return {"status": "none", "step": 0, "metrics": {}}

@@ -168,6 +168,17 @@ def test_damage_to_a_file_is_one_line(tmp_path):
             assert "\n" not in str(error)
 
 
+@pytest.mark.parametrize("name", ["entry.json", "plan.json"])
+def test_a_cache_that_holds_no_json_is_made_anew(tmp_path, name):
+    path = write(tmp_path / "a.parquet")
+    (before,) = loaded(path).values()
+    place = next(tmp_path.glob("cache/**/entry.json")).parent
+    (place / "entry.json").unlink(missing_ok=name == "plan.json")
+    (place / name).write_text("[" * 100_000)
+    (after,) = loaded(path).values()
+    assert torch.equal(after.images, before.images)
+
+
 def test_only_the_rows_that_are_asked_for_are_read(tmp_path):
     path = write(tmp_path / "a.parquet", 50)
     found, seen = table.scan(config(path)), []
