@@ -132,7 +132,8 @@ def conclude(training: Training) -> dict[str, float]:
         for name, value in training.tested.diagnostics.items()
         if tuple(value.shape) in (tuple(shape), pairs)
     }
-    if len(rows := training.run.epochs()) > 1:  # one point is no curve
+    rows = training.run.epochs()
+    if len(rows) > 1 and any("/" in tag for tag in rows[0]):  # one point is no curve
         training.run.picture("curves.png", curves(rows))
     skipped = {"skipped_steps": training.skipped_steps()} if config.trainer.on_nonfinite == "skip" else {}
     with training.requests.deferred():
