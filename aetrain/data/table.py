@@ -289,6 +289,8 @@ def _read(source: Source, wanted: Sequence[tuple[int, int]], at_once: int) -> It
     """The images of ascending, disjoint ranges of a file's rows; empty bytes where there is none."""
     starts = np.cumsum([0, *source.groups]).tolist()
     with _opened(source.file) as (table, _):
+        if _source(source.file, source.leaf, table) != source:
+            raise UserError(f"{source.file.path}: has changed since its rows were counted; start again")
         for group, (first, end) in enumerate(pairwise(starts)):
             inside = [(max(a, first), min(b, end)) for a, b in wanted if a < end and b > first]
             number = first
