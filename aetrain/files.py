@@ -1,13 +1,19 @@
-"""Files that are either the old or the new, never half of one."""
+"""Files that are either the old or the new, never half of one; and the reading of files that are someone else's."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from aetrain.errors import UserError
+
+LARGEST = 64 << 20  # bytes of a JSON file
 
 
 @contextmanager
@@ -46,6 +52,48 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
 def write_json(path: Path, tree: Any) -> None:
     """Strict JSON (no NaN), readable by people, written atomically."""
     write_atomically(path, (json.dumps(tree, indent=2, allow_nan=False) + "\n").encode())
+
+
+def opened_regular(path: str | Path, follow: bool = False) -> BinaryIO:
+    """A regular file to read, through a link only with `follow`. Raises OSError, for anything else, too: a pipe would
+    be waited for, and a device has no end."""
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    mode = os.fstat(number).st_mode
+    if stat.S_ISREG(mode):
+        return open(number, "rb")
+    os.close(number)
+    code, what = (errno.EISDIR, "a folder") if stat.S_ISDIR(mode) else (errno.EINVAL, "not a regular file")
+    raise OSError(code, what, str(path))
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """A regular file's content, through no link. Raises a UserError, also for a file that is larger than `most`."""
+    try:
+        with opened_regular(path) as file:
+            content = file.read(most + 1)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such file") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', error)})") from error
+    if len(content) > most:
+        raise UserError(f"{path}: larger than {most >> 10} KiB")
+    return content
+
+
+def parsed(content: str | bytes) -> Any:
+    """Plain values of JSON. Raises ValueError, also for what is nested too deeply for Python."""
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def read_json(path: Path, most: int = LARGEST) -> Any:
+    """Plain values in a JSON file, which is read as `read_bytes` says. Raises a UserError."""
+    try:
+        return parsed(read_bytes(path, most))
+    except ValueError as error:
+        raise UserError(f"{path}: not readable as JSON ({str(error)[:120]})") from error
 
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # what a spreadsheet computes begins so

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shlex
 import stat
 from contextlib import suppress
@@ -24,7 +25,10 @@ def continued(folder: Path) -> str:
 
 def check_new(folder: Path) -> None:
     """Raise a UserError unless the folder is new, empty, or that of a run that has written no checkpoint."""
-    if not folder.is_dir():
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise UserError(f"{there}: no folder, where a run's would be made; move it away, or give another folder")
+    if there != folder:
         return
     if (folder / LAST).exists() or ((folder / "result.json").exists() and is_ours(folder)):
         raise UserError(f"{folder}: a run is there; continue it with {continued(folder)} or give another folder")

@@ -113,18 +113,25 @@ class Run:
     def epoch(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
         """A row of results.csv, below the columns that its first row has."""
         path, row = self.folder / "results.csv", {"epoch": epoch, "step": step, **values}
-        with open(path, "a+", encoding="utf-8", newline="") as file:
+        with open(path, "a+", encoding="utf-8", errors="replace", newline="") as file:  # as another program left it
             file.seek(0)
-            columns = next(csv.reader(file), None)
+            try:
+                columns = next(csv.reader(file), [])
+            except csv.Error:
+                columns = []
             writer = csv.writer(file, lineterminator="\n")
-            if columns is None:
+            if "epoch" not in columns:
                 writer.writerow(columns := list(row))
             writer.writerow([row.get(column, "") for column in columns])
 
     def epochs(self) -> list[dict[str, float]]:
-        """The rows of results.csv, leaving out what is not a number."""
-        with suppress(FileNotFoundError), open(self.folder / "results.csv", encoding="utf-8", newline="") as file:
-            return [{tag: float(text) for tag, text in row.items() if tag and text} for row in csv.DictReader(file)]
+        """The rows of results.csv that have their epoch, leaving out what is not a number."""
+        path = self.folder / "results.csv"
+        with (
+            suppress(FileNotFoundError, csv.Error),
+            open(path, encoding="utf-8", errors="replace", newline="") as file,
+        ):
+            return [row for row in map(_numbers, csv.DictReader(file)) if math.isfinite(row.get("epoch", math.nan))]
         return []
 
     def picture(self, name: str, png: bytes) -> None:
@@ -185,6 +192,15 @@ class Run:
         _, start, end = summaries.hparams(values, dict(metrics))
         self._events.add(start, step)
         self._events.add(end, step)
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
+    """Of a table's row, which another program may have changed."""
+    found = {}
+    for tag, text in row.items():
+        with suppress(ValueError, TypeError):  # TypeError: a list, of what is beyond the columns
+            found[tag] = float(text)
+    return found
 
 
 def _strict(values: Mapping[str, float]) -> dict[str, float | None]:

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,28 @@ from aetrain.sweeps.launch.composition import Composition
 from tests.browser import BINARY, DRIVER, Browser
 
 SMALL = ["data.limit=300", "trainer.batch_size=50", "trainer.log_every=2", "trainer.max_steps=6", "device=cpu"]
+
+
+def irregular(path, kind):
+    """Put there what is no regular file: a pipe that nobody writes into, or a link to a device."""
+    path.unlink(missing_ok=True)
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to(os.devnull)
+
+
+@contextmanager
+def soon():
+    """What waits within fails after ten seconds."""
+
+    def end(*_):
+        raise AssertionError("it waits")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(10)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def longer(*values):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from aetrain.errors import UserError
 from aetrain.training import checkpoint
-from tests.conftest import SMALL
+from tests.conftest import SMALL, irregular, soon
 from tests.test_cli import GENERATE
 
 
@@ -95,6 +95,17 @@ def test_resuming_a_damaged_checkpoint(aetrain, run, damaged):
     path.write_bytes(path.read_bytes()[:3000] if damaged is None else damaged)
     code, _, err = aetrain("resume=run", "trainer.max_steps=8")
     assert code == 2 and err.count("\n") == 1 and "last.pt" in err
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_checkpoint_that_is_no_file_is_not_waited_for(aetrain, run, kind):
+    irregular(path := run / "checkpoints" / "last.pt", kind)
+    with soon(), pytest.raises(UserError, match=r"last\.pt: cannot be read \(not a regular file\)$"):
+        checkpoint.load(path)
+    for words in (["resume=run", "trainer.max_steps=8"], ["evaluate", "run=run"], ["evaluate", f"run={path}"]):
+        with soon():
+            code, _, err = aetrain(*words)
+        assert code == 2 and err.count("\n") == 1, err
 
 
 def test_malicious_pickles_run_nothing(aetrain, run):

@@ -298,6 +298,34 @@ def test_weights_that_are_gone_are_not_called_the_best(aetrain, kill_at):
     assert_best_agrees(aetrain.folder / "run")
 
 
+@pytest.mark.parametrize("damage", ["latin-1", "utf-16", "words"])
+def test_a_table_that_another_program_has_saved_ends_no_run(aetrain, done, damage):
+    line = [*SMALL, "net.hidden=[32]", "trainer.max_steps=null"]
+    done(*line, "trainer.epochs=2")
+    path = aetrain.folder / "run" / "results.csv"
+    text = path.read_text()
+    harmed = {
+        "latin-1": text.replace("epoch", "\xe9poque,epoch", 1).encode("latin-1"), "utf-16": text.encode("utf-16"),
+        "words": text.replace("\n1,", "\none,").encode(),
+    }[damage]  # fmt: skip
+    path.write_bytes(harmed + b"\n" * max(0, len(text) - len(harmed)))
+    kept = path.read_bytes()[: len(text)]
+    code, _, err = aetrain("resume=run", "trainer.epochs=3")
+    assert code == 0, err
+    assert path.read_bytes().startswith(kept) and len(path.read_bytes()) > len(kept)
+    assert result(aetrain.folder / "run")["status"] == "done"
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "{", "[]", '{"status": "done"}'])
+def test_a_result_that_is_none_is_written_again(aetrain, done, content):
+    done(*LINE)
+    run, before = aetrain.folder / "run", result(aetrain.folder / "run")
+    (run / "result.json").write_text(content)
+    code, _, err = aetrain("resume=run")
+    assert code == 0, err
+    assert result(run)["metrics"] == before["metrics"]
+
+
 @pytest.mark.parametrize("early", [False, True])
 def test_a_done_run_without_its_last_checkpoint_stays_done(aetrain, done, early):
     line = [*LINE, *(["trainer.patience=1", "trainer.min_delta=1000"] if early else [])]

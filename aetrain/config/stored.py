@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
-import stat
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -25,6 +23,7 @@ from aetrain.config.tables import GROUPS, MODELS, TRAINER
 from aetrain.config.tree import check_ranges
 from aetrain.config.words import show
 from aetrain.errors import UserError
+from aetrain.files import read_bytes
 
 LARGEST = 1 << 20  # bytes of a configuration
 DEEPEST = 8  # levels of nesting
@@ -143,22 +142,6 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(content, _Loader)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError, OverflowError) as error:
         raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())[:120]})") from error
-
-
-def read_bytes(path: Path, most: int) -> bytes:
-    """A regular file's content, through no link. Raises a UserError, also for a file that is larger than `most`."""
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UserError(f"{path}: not a regular file")
-            content = file.read(most + 1)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: there is no such file") from error
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', error)})") from error
-    if len(content) > most:
-        raise UserError(f"{path}: larger than {most >> 10} KiB")
-    return content
 
 
 def _check_form(content: bytes) -> None:

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import lzma
 import math
+import os
 import struct
+import tokenize
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -22,6 +26,7 @@ from aetrain.config.schema.data import Array
 from aetrain.data.card import PARTS, Card
 from aetrain.data.memory import available
 from aetrain.errors import UserError
+from aetrain.files import opened_regular
 
 if TYPE_CHECKING:
     from aetrain.data.split import Split
@@ -40,7 +45,10 @@ USUAL = {
 KINDS = "iubU"  # of labels, as numpy calls them: whole numbers, booleans, words
 LARGEST_HEADER = 10_000
 DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, KeyError,
-           struct.error)  # fmt: skip
+           OverflowError, struct.error, lzma.LZMAError)  # fmt: skip
+# What numpy's reader of headers, which are Python literals, raises beside ValueError; MemoryError: nested too deeply.
+UNPARSED = (SyntaxError, tokenize.TokenError, TypeError, IndexError, KeyError, AttributeError, OverflowError,
+            RecursionError, MemoryError)  # fmt: skip
 
 
 class Header(NamedTuple):
@@ -224,7 +232,7 @@ def _images(path: Path, name: str, header: Header) -> np.ndarray:
 
 def _opened(path: Path) -> IO[bytes]:
     try:
-        return open(path, "rb")
+        return opened_regular(path, follow=True)
     except FileNotFoundError as error:
         raise UserError(f"data.path={path}: there is no such file") from error
     except IsADirectoryError as error:
@@ -239,7 +247,10 @@ def _headers(path: Path) -> dict[str, Header]:
         try:
             if file.read(6) == b"\x93NUMPY":
                 file.seek(0)
-                return {"images": _header(path, "images", file)}
+                header = _header(path, "images", file)
+                if os.fstat(file.fileno()).st_size < file.tell() + math.prod(header.shape) * header.dtype.itemsize:
+                    raise ValueError(f"it ends before the last of its shape, {header.shape}")
+                return {"images": header}
             headers = {}
             with zipfile.ZipFile(file) as archive:
                 for name in archive.namelist():
@@ -256,7 +267,14 @@ def _header(path: Path, name: str, file: Any) -> Header:
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:
         raise ValueError(f"format {version}")
-    shape, is_fortran, dtype = readers[version](file, max_header_size=LARGEST_HEADER)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python's parser, on what is no Python
+            shape, is_fortran, dtype = readers[version](file, max_header_size=LARGEST_HEADER)
+    except UNPARSED as error:
+        raise ValueError(f"its header: {_reason(error)}") from error
+    if any(size < 0 for size in shape):
+        raise ValueError(f"its header: shape {shape}")
     if dtype.hasobject:
         raise UserError(
             f"{path}: '{name.removesuffix('.npy')}' is an array of Python objects, a pickle, which runs code when it "
@@ -273,13 +291,14 @@ def _read(path: Path, name: str, header: Header) -> np.ndarray:
         try:
             if file.read(6) == b"\x93NUMPY":
                 file.seek(0)
+                _check_same(header, _header(path, name, file))
                 # A private map: pages are read when they are asked for, and nothing is ever written back.
-                return np.lib.format.open_memmap(path, mode="c")
+                return np.memmap(file, header.dtype, "c", file.tell(), header.shape, "F" if header.is_fortran else "C")
             if size > available():
                 raise MemoryError
             values = np.empty(count, header.dtype)
             with zipfile.ZipFile(file) as archive, archive.open(f"{name}.npy") as member:
-                _header(path, name, member)
+                _check_same(header, _header(path, name, member))
                 view, done = memoryview(values.view(np.uint8)), 0
                 while done < size:
                     part = member.read(min(1 << 24, size - done))
@@ -297,6 +316,11 @@ def _read(path: Path, name: str, header: Header) -> np.ndarray:
         except DAMAGED as error:
             raise UserError(f"{path}: '{name}' is damaged ({_reason(error)})") from error
     return values.reshape(header.shape[::-1]).T if header.is_fortran else values.reshape(header.shape)
+
+
+def _check_same(before: Header, now: Header) -> None:
+    if before != now:
+        raise ValueError("it has changed since its header was read")
 
 
 def _reason(error: BaseException) -> str:

@@ -29,6 +29,7 @@ import numpy as np
 
 from aetrain.data.home import default_root
 from aetrain.errors import UserError
+from aetrain.files import read_json
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +62,11 @@ def place_of(source: Path, options: Any) -> Path:
 def entry(place: Path) -> Entry | None:
     """What a place holds, or None for nothing whole."""
     try:
-        found = json.loads((place / "entry.json").read_bytes())
+        found = read_json(place / "entry.json")
         held = Entry(**found | {"shape": tuple(found["shape"]), "damaged": [tuple(row) for row in found["damaged"]]})
         size = held.n * math.prod(held.shape) * np.dtype(held.dtype).itemsize
         return held if (place / "images").stat().st_size == size else None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (UserError, OSError, ValueError, TypeError, KeyError, OverflowError):
         return None
 
 

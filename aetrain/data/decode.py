@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import io
 import math
-import os
-import stat
 import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageColor, ImageOps
 
 from aetrain.errors import UserError
+from aetrain.files import opened_regular
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # nothing that runs a program or opens another file
 ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 swap width and height
@@ -102,7 +101,8 @@ def decode(source: Encoded, spec: Spec) -> np.ndarray:
 def _opened(source: Encoded) -> Iterator[Image.Image]:
     """An image whose header is read. Every fault within becomes Unreadable, but for too little memory."""
     try:
-        with _file(source) as file, Image.open(file, formats=FORMATS) as image:
+        opened = io.BytesIO(source) if isinstance(source, bytes) else opened_regular(source)
+        with opened as file, Image.open(file, formats=FORMATS) as image:
             yield image
     except (Unreadable, MemoryError):
         raise
@@ -115,17 +115,6 @@ def _opened(source: Encoded) -> Iterator[Image.Image]:
     except (ValueError, SyntaxError, KeyError, IndexError, TypeError, AttributeError, OverflowError, EOFError,
             ZeroDivisionError, NotImplementedError, RuntimeError, struct.error) as error:  # fmt: skip
         raise Unreadable(_words(error)) from error  # Pillow's plugins raise whatever a damaged file leads to
-
-
-def _file(source: Encoded) -> IO[bytes]:
-    if isinstance(source, bytes):
-        return io.BytesIO(source)
-    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    file = open(descriptor, "rb")  # noqa: SIM115
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise Unreadable("not a regular file")
-    return file
 
 
 def _words(error: BaseException) -> str:

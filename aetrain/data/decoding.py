@@ -24,8 +24,8 @@ from aetrain.console import CountBar
 from aetrain.data.cache import FORMAT, MEANS, Entry, entry, mapped
 from aetrain.data.decode import Encoded, Spec, Unreadable, be_strict, decode
 from aetrain.data.scan import Scan
-from aetrain.errors import EXIT_CODES, Interrupted, RunFailed
-from aetrain.files import write_atomically, write_json
+from aetrain.errors import EXIT_CODES, Interrupted, RunFailed, UserError
+from aetrain.files import parsed, read_json, write_atomically, write_json
 
 log = logging.getLogger(__name__)
 
@@ -102,12 +102,12 @@ class _Decoding:
     def _earlier(self) -> dict[int, _Done]:
         """The chunks that an interrupted decoding of the same files has left. A torn last line is none."""
         done: dict[int, _Done] = {}
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            same = json.loads((self.place / "plan.json").read_bytes()) == json.loads(json.dumps(self._plan()))
+        with suppress(UserError, OSError, ValueError, TypeError, KeyError):
+            same = read_json(self.place / "plan.json") == json.loads(json.dumps(self._plan()))
             if same and (self.place / "part").stat().st_size == len(self.files) * self.row:
                 for line in (self.place / "journal").read_bytes().splitlines(keepends=True):
                     if line.endswith(b"\n"):
-                        chunk, total, damaged = json.loads(line)
+                        chunk, total, damaged = parsed(line)
                         done[chunk] = _Done(chunk, total, [tuple(row) for row in damaged])
         return done
 
@@ -131,9 +131,9 @@ class _Decoding:
 
     def _remember(self, held: Entry) -> None:
         """What files decoded before need not be decoded again."""
-        with suppress(OSError, ValueError, TypeError):
+        with suppress(UserError, OSError, ValueError, TypeError):
             damaged = {number for number, _, _ in held.damaged}
-            rows = json.loads((self.place / "files.json").read_bytes())
+            rows = read_json(self.place / "files.json", 1 << 30)
             self.old = {name: (i, size, at) for i, (name, size, at) in enumerate(rows) if i not in damaged}
             self.old_images = mapped(self.place, held)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import lzma
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from aetrain.config.schema.data import MNIST
 from aetrain.data.card import Card
 from aetrain.data.home import default_root
 from aetrain.errors import UserError
-from aetrain.files import write_atomically
+from aetrain.files import opened_regular, write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,7 @@ MD5 = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
+LARGEST = 16 + 60_000 * 28 * 28  # bytes of a file
 _IDX_MAGIC = {3: 0x803, 1: 0x801}  # unsigned bytes in 3 dimensions, in 1
 
 
@@ -77,17 +79,20 @@ def _bytes_of(name: str, folder: Path) -> bytes:
     """The checked content of a file in the cache, unpacked from the package first where it is absent."""
     path = folder / name
     try:
-        content = path.read_bytes()
+        with opened_regular(path, follow=True) as file:
+            size, content = os.fstat(file.fileno()).st_size, file.read(LARGEST + 1)
         if hashlib.md5(content, usedforsecurity=False).hexdigest() == MD5[name]:
             return content
         raise UserError(
-            f"{path}: {len(content):,} bytes that are not MNIST's; move or delete the file to have it unpacked again, "
+            f"{path}: {size:,} bytes that are not MNIST's; move or delete the file to have it unpacked again, "
             "or give another data.root=…"
         )
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); repair it or give another data.root=…") from error
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); move it away, or give another data.root=…"
+        ) from error
     content = _unpack(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)

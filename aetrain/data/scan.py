@@ -20,11 +20,11 @@ from typing import NamedTuple
 import numpy as np
 
 from aetrain.config.schema.data import Folder
-from aetrain.config.stored import read_bytes
 from aetrain.config.words import suggest
 from aetrain.data.card import PARTS
 from aetrain.data.decode import Encoded
 from aetrain.errors import UserError
+from aetrain.files import read_bytes
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".pnm"}

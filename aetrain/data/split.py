@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from aetrain.data.facts import Facts
-from aetrain.files import write_atomically
+from aetrain.files import opened_regular, write_atomically
 
 UNLABELLED = -1
 MEAN_OVER = 60_000  # images, at most, of which the mean image is taken
@@ -159,7 +159,8 @@ class Splits:
 def kept(path: Path, shape: tuple[int, ...], compute: Callable[[], Tensor]) -> Tensor:
     """What `compute` gives, float32 of `shape`, read from a file where one holds it."""
     with suppress(OSError):
-        content = path.read_bytes()
+        with opened_regular(path, follow=True) as file:
+            content = file.read(4 * math.prod(shape) + 1)
         if len(content) == 4 * math.prod(shape):
             return torch.frombuffer(bytearray(content), dtype=torch.float32).view(shape)
     value = compute()

@@ -20,6 +20,7 @@ from aetrain.config.words import suggest
 from aetrain.data.decode import Encoded
 from aetrain.data.scan import ALIASES, File, Scan, files_below, made
 from aetrain.errors import UserError
+from aetrain.files import opened_regular, parsed
 
 SUFFIXES = frozenset({".parquet", ".pq", ".parq"})
 BYTES_AT_ONCE = 8 << 20  # of encoded images, on average
@@ -212,9 +213,9 @@ def _label_column(config: Parquet, file: File, schema: Any) -> tuple[str | None,
 def _class_names(schema: Any) -> dict[str, tuple[str, ...]]:
     """Column -> names of its classes, as Hugging Face's data sets keep them beside the schema."""
     try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        features = parsed((schema.metadata or {})[b"huggingface"])["info"]["features"]
         found = {column: about.get("names") for column, about in features.items() if isinstance(about, Mapping)}
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+    except (KeyError, ValueError, TypeError, AttributeError):
         return {}
     return {
         column: tuple(names) for column, names in found.items()
@@ -254,7 +255,7 @@ def _opened(file: File) -> Iterator[tuple[Any, Any]]:
     pyarrow, parquet = _pyarrow()
     try:
         with (
-            open(file.path, "rb") as opened,
+            opened_regular(file.path, follow=True) as opened,
             parquet.ParquetFile(opened, **STREAMED) as table,
         ):
             yield table, table.schema_arrow
@@ -288,6 +289,8 @@ def _read(source: Source, wanted: Sequence[tuple[int, int]], at_once: int) -> It
     """The images of ascending, disjoint ranges of a file's rows; empty bytes where there is none."""
     starts = np.cumsum([0, *source.groups]).tolist()
     with _opened(source.file) as (table, _):
+        if _source(source.file, source.leaf, table) != source:
+            raise UserError(f"{source.file.path}: has changed since its rows were counted; start again")
         for group, (first, end) in enumerate(pairwise(starts)):
             inside = [(max(a, first), min(b, end)) for a, b in wanted if a < end and b > first]
             number = first

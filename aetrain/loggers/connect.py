@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 from aetrain.config.schema import logger as schema
 from aetrain.config.tree import flatten, plain
+from aetrain.files import parsed
 from aetrain.loggers.background import Background, Logger
 from aetrain.loggers.sent import NAME, Sent
 
@@ -49,8 +49,8 @@ def _logged(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
             try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
+                row = parsed(line)
+            except ValueError:
                 continue
             if not isinstance(row, dict) or type(row.get("step")) is not int:
                 continue

@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from aetrain.files import parsed
+
 NAME = "logger.jsonl"
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -34,8 +36,8 @@ class Sent:
         self._is_torn = not content.endswith(b"\n")
         for line in content.splitlines():
             try:
-                rows.append(json.loads(line))
-            except (ValueError, RecursionError):  # torn by a crash
+                rows.append(parsed(line))
+            except ValueError:  # torn by a crash
                 continue
         return rows
 

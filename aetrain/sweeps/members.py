@@ -7,7 +7,6 @@ config.yaml. Imports no torch.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from aetrain.config.schema import Config
 from aetrain.config.schema.logger import Logger
 from aetrain.config.tree import identity, plain
 from aetrain.errors import UserError
-from aetrain.files import write_json
+from aetrain.files import read_json, write_json
 from aetrain.folder import is_ours
 
 NAME = "sweep.json"
@@ -89,14 +88,14 @@ def read(folder: Path) -> Sweep:
     if not path.exists() and not path.is_symlink():
         return Sweep(_of_the_first_generation(folder), {})
     try:
-        content = json.loads(stored.read_bytes(path, LARGEST))
+        content = read_json(path, LARGEST)
         if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content["members"], list):
             raise ValueError("it is not of a format that this version of aetrain reads")
         members = tuple(_member(entry, path) for entry in content["members"])
         if len({member.folder for member in members}) != len(members):
             raise ValueError("two runs share a folder")
         return Sweep(members, _launch(content.get("launch")))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: refused, {error}") from error
 
 

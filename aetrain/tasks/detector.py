@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aetrain.config import stored
 from aetrain.errors import UserError
 from aetrain.evaluation import scores
 from aetrain.evaluation.codes import codes
@@ -22,6 +21,7 @@ from aetrain.evaluation.density import Mixture, gaussian
 from aetrain.evaluation.detection import threshold
 from aetrain.evaluation.scores import Scorer
 from aetrain.evaluation.terms import split_statistics
+from aetrain.files import parsed, read_bytes
 from aetrain.noise import BLOCK, mix
 from aetrain.tasks.work import Work
 
@@ -107,13 +107,13 @@ def _read(path: Path, work: Work, finds_classes: bool) -> Detector | None:
     """None for one that was made with other weights or keys. Raises a UserError for a damaged file."""
     told = f"{path}: damaged, or not written by aetrain anomaly; delete it to compute the thresholds again"
     try:
-        content = io.BytesIO(stored.read_bytes(path, LARGEST))
+        content = io.BytesIO(read_bytes(path, LARGEST))
         with zipfile.ZipFile(content) as members:
             if sum(member.file_size for member in members.infolist()) > LARGEST:
                 raise ValueError("larger than any detector")
         with np.load(content, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        if json.loads(str(arrays.pop("about"))) != about(work, finds_classes):
+        if parsed(str(arrays.pop("about"))) != about(work, finds_classes):
             return None
         size = int(np.prod(work.model.code_shape))
         mean, factor = arrays.pop("density/mean"), arrays.pop("density/factor")

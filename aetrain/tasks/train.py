@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import shlex
@@ -26,6 +25,7 @@ from aetrain.data.split import Splits
 from aetrain.errors import AetrainError, Interrupted, RunFailed, UserError
 from aetrain.evaluation import collapse
 from aetrain.evaluation.terms import evaluate
+from aetrain.files import read_json
 from aetrain.folder import continued
 from aetrain.pictures.curves import curves
 from aetrain.run import Run
@@ -132,7 +132,8 @@ def conclude(training: Training) -> dict[str, float]:
         for name, value in training.tested.diagnostics.items()
         if tuple(value.shape) in (tuple(shape), pairs)
     }
-    if len(rows := training.run.epochs()) > 1:  # one point is no curve
+    rows = training.run.epochs()
+    if len(rows) > 1 and any("/" in tag for tag in rows[0]):  # one point is no curve
         training.run.picture("curves.png", curves(rows))
     skipped = {"skipped_steps": training.skipped_steps()} if config.trainer.on_nonfinite == "skip" else {}
     with training.requests.deferred():
@@ -244,8 +245,8 @@ def is_done_for_good(config, folder: Path) -> bool:
 
 def result(folder: Path) -> dict[str, Any]:
     """result.json; with the status "none" where there is no usable one."""
-    with suppress(OSError, ValueError):
-        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    with suppress(UserError):
+        found = read_json(folder / "result.json")
         if isinstance(found, dict) and isinstance(found.get("metrics"), dict) and type(found.get("step")) is int:
             return {"status": "none", **found}
     return {"status": "none", "step": 0, "metrics": {}}

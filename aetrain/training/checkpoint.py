@@ -17,7 +17,7 @@ from aetrain.config import stored
 from aetrain.config.tree import MAY_CHANGE, flatten, plain
 from aetrain.data.card import content_sum
 from aetrain.errors import UserError
-from aetrain.files import write_atomically
+from aetrain.files import opened_regular, write_atomically
 from aetrain.version import __version__
 
 FORMAT = 1
@@ -62,11 +62,13 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     containers and tensors. The archive's checksums are verified: torch.load alone accepts flipped bits in tensors.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise UserError(f"{path}: damaged (checksum of {damaged}); use another checkpoint")
-        content = torch.load(path, map_location=device, weights_only=True)
+        with opened_regular(path, follow=True) as file:
+            with zipfile.ZipFile(file) as archive:
+                damaged = archive.testzip()
+            if damaged is not None:
+                raise UserError(f"{path}: damaged (checksum of {damaged}); use another checkpoint")
+            file.seek(0)
+            content = torch.load(file, map_location=device, weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; a run keeps its checkpoints in <run folder>/checkpoints/") from error
     except IsADirectoryError as error:

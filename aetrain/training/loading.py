@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from aetrain.config.schema import Config
 from aetrain.data.card import card, train_size
 from aetrain.data.facts import Facts
 from aetrain.errors import UserError
+from aetrain.files import read_json
 from aetrain.models import Autoencoder
 from aetrain.runs import Trained
 from aetrain.training import checkpoint
@@ -68,8 +68,8 @@ def start_from(model: Autoencoder, run: Path) -> None:
 def tested(run: Path) -> str:
     """Which weights result.json says were tested; the last where there is no result."""
     try:
-        result: Any = json.loads(stored.read_bytes(run / "result.json", stored.LARGEST))
-    except (UserError, ValueError, RecursionError):
+        result = read_json(run / "result.json")
+    except UserError:
         return "last"
     return "best" if isinstance(result, dict) and result.get("tested") == "best" else "last"
 

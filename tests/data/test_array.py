@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import random
 import zipfile
 
 import numpy as np
@@ -17,7 +18,7 @@ from aetrain.data.card import card, content_sum, sizes
 from aetrain.data.load import load
 from aetrain.data.split import UNLABELLED
 from aetrain.errors import UserError
-from tests.conftest import SMALL, compose
+from tests.conftest import SMALL, compose, irregular, soon
 from tests.data.test_mnist import read
 
 CPU = torch.device("cpu")
@@ -100,7 +101,7 @@ def test_ones_own_splits_are_disjoint_and_the_same_each_time(tmp_path):
         ({"images": np.array([{}, []], dtype=object)}, "pickle"),
         ({"images": grey().astype(np.int32)}, "holds int32"),
         ({"images": grey() / 2.0}, r"floats from 0 to 127\.5"),
-        ({"images": np.full((3, 8, 8), np.nan)}, "floats from nan"),
+        ({"images": np.full((3, 8, 8), np.nan)}, "NaN or infinity, in 3 of 3 images"),
         ({"images": grey()[0]}, r"has shape \(8, 10\)"),
         ({"images": np.zeros((5, 8, 8, 4), np.uint8)}, "1 or 3 channels"),
         ({"images": grey()[:0]}, "empty"),
@@ -127,6 +128,67 @@ def test_damage_is_one_line(tmp_path):
         (tmp_path / "b.npz").write_bytes(bytes(content) if i % 2 else whole[: rng.integers(0, len(whole))])
         with pytest.raises(UserError):
             array.load(config(tmp_path / "b.npz"))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': (((", "{'descr':\n    1,\n  2}", "{[]: 1}", "{1: 2, 'descr': 3}", "(" * 5000,
+        "{'descr': (), 'fortran_order': False, 'shape': (5, 8, 8)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (-5, 8, 8)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999999999999, 8, 8)}",
+    ],
+)  # fmt: skip
+def test_a_header_that_is_none_is_one_line(tmp_path, header):
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+    (tmp_path / "a.npy").write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("images.npy", content)
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(UserError, match=name) as error:
+            array.load(config(tmp_path / name))
+        assert "\n" not in str(error.value)
+
+
+def test_whatever_is_in_a_header_only_a_line_comes_out(tmp_path):
+    np.save(tmp_path / "a.npy", grey(5))
+    np.savez_compressed(tmp_path / "a.npz", images=grey(5), labels=np.arange(5))
+    rng, pieces = random.Random(0), [b"((((", b"9" * 20, b"-1", b"()", b"{}", b"'O'", b"None", b"\n  ", b"\\", b"'V0'"]
+    refused = 0
+    for i in range(600):
+        is_npy = i % 2 == 0
+        content = bytearray((tmp_path / ("a.npy" if is_npy else "a.npz")).read_bytes())
+        for _ in range(rng.choice([1, 1, 2, 5])):
+            place = rng.randrange(6, 128 if is_npy else len(content))
+            content[place] = rng.choice([content[place] ^ 1 << rng.randrange(8), rng.randrange(256)])
+            if is_npy and rng.random() < 0.5:
+                piece = rng.choice(pieces)
+                content[place : place + len(piece)] = piece
+        (tmp_path / "b").write_bytes(content)
+        for function in (card, array.load):
+            try:
+                function(config(tmp_path / "b"))
+            except UserError as error:
+                assert "\n" not in str(error)
+                refused += 1
+    assert refused > 600
+
+
+def test_a_file_that_changes_after_its_header_was_read_is_told(tmp_path):
+    for name, save in (("a.npy", np.save), ("a.npz", lambda path, images: np.savez(path, images=images))):
+        save(tmp_path / name, grey(9))
+        before = array._headers(tmp_path / name)
+        save(tmp_path / name, grey(5))
+        with pytest.raises(UserError, match="it has changed since"):
+            array._read(tmp_path / name, "images", before["images"])
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_not_waited_for(tmp_path, kind):
+    irregular(path := tmp_path / "a.npy", kind)
+    for function in (card, array.load, content_sum):
+        with soon(), pytest.raises(UserError, match=r"a\.npy: cannot be read \(not a regular file\)$"):
+            function(config(path))
 
 
 def test_more_than_fits_is_refused_before_it_is_read(tmp_path):

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import multiprocessing
+import os
 import shutil
 
 import pytest
@@ -12,7 +13,7 @@ from aetrain.config.schema.data import MNIST
 from aetrain.data import mnist
 from aetrain.data.load import load
 from aetrain.errors import UserError
-from tests.conftest import compose
+from tests.conftest import compose, irregular, soon
 
 
 def read(root):
@@ -64,6 +65,23 @@ def test_a_file_that_is_not_mnists_is_the_users_and_stays(root, damage):
     with pytest.raises(UserError, match="that are not MNIST's; move or delete the file") as error:
         read(root)
     assert str(path) in str(error.value) and path.read_bytes() == found
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_not_waited_for(root, kind):
+    irregular(path := raw(root) / "train-images-idx3-ubyte", kind)
+    with (
+        soon(),
+        pytest.raises(UserError, match=r"\(not a regular file\); move it away, or give") as error,
+    ):
+        read(root)
+    assert str(path) in str(error.value)
+
+
+def test_a_file_of_any_size_is_refused_at_once(root):
+    os.truncate(raw(root) / "train-images-idx3-ubyte", 10**12)
+    with soon(), pytest.raises(UserError, match="1,000,000,000,000 bytes that are not MNIST's; move or delete"):
+        read(root)
 
 
 def test_a_damaged_package_is_a_user_error_that_names_the_file(tmp_path, monkeypatch):

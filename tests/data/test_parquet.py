@@ -168,6 +168,25 @@ def test_damage_to_a_file_is_one_line(tmp_path):
             assert "\n" not in str(error)
 
 
+@pytest.mark.parametrize("n", [3, 20])
+def test_a_file_that_changes_after_its_rows_were_counted_is_told(tmp_path, n):
+    found = table.scan(config(write(tmp_path / "a.parquet")))
+    write(tmp_path / "a.parquet", n, start=1, struct=False)
+    with pytest.raises(UserError, match=r"a\.parquet: has changed since its rows were counted; start again$"):
+        list(found.contents([range(20)]))
+
+
+@pytest.mark.parametrize("name", ["entry.json", "plan.json"])
+def test_a_cache_that_holds_no_json_is_made_anew(tmp_path, name):
+    path = write(tmp_path / "a.parquet")
+    (before,) = loaded(path).values()
+    place = next(tmp_path.glob("cache/**/entry.json")).parent
+    (place / "entry.json").unlink(missing_ok=name == "plan.json")
+    (place / name).write_text("[" * 100_000)
+    (after,) = loaded(path).values()
+    assert torch.equal(after.images, before.images)
+
+
 def test_only_the_rows_that_are_asked_for_are_read(tmp_path):
     path = write(tmp_path / "a.parquet", 50)
     found, seen = table.scan(config(path)), []

@@ -186,6 +186,23 @@ def test_a_sweep_file_of_another_kind_is_refused_untouched(aetrain, theirs, path
     assert {p: p.read_bytes() for p in aetrain.folder.rglob("*") if p.is_file()} == before
 
 
+@pytest.mark.parametrize("folder", ["report.html", "report.html/below"])
+def test_a_file_where_a_members_folder_should_be_stays(aetrain, theirs, folder):
+    content = json.loads((theirs / "sweep.json").read_text())
+    content["members"][1]["folder"] = folder
+    (theirs / "sweep.json").write_text(json.dumps(content))
+    before = (theirs / "report.html").read_bytes()
+    code, _, err = aetrain("resume=sweep")
+    assert code == 2 and err.count("\n") == 1 and "report.html: no folder" in err, err
+    assert (theirs / "report.html").read_bytes() == before
+
+
+def test_a_sweep_file_that_is_nested_without_end_is_refused(aetrain, theirs):
+    (theirs / "sweep.json").write_text("[" * 100_000)
+    code, _, err = aetrain("resume=sweep")
+    assert code == 2 and err.count("\n") == 1 and "sweep.json: not readable as JSON (nested too deeply)" in err, err
+
+
 LAUNCHERS = {
     "aetrain": ["hydra/launcher=aetrain", "hydra.launcher.mode='stack'"],
     "joblib": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],

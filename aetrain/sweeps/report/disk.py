@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from aetrain import locks
 from aetrain.errors import UserError
+from aetrain.files import opened_regular
 
 WRITTEN = ("report.html", "report.csv", "report.json")
 HALF_WRITTEN = re.compile(r"\.(report\.(html|csv|json)|[\w.-]+\.png)\.\d+\.tmp")
@@ -39,16 +40,12 @@ def _mode(path: Path) -> int:
 def opened(path: Path) -> Iterator[BinaryIO]:
     """A regular file to read. Raises OSError, and ValueError for a link, a pipe, a folder."""
     try:
-        # Without O_NONBLOCK, a pipe that nobody writes into would be waited for.
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        opened = opened_regular(path)
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EINVAL):  # a link, a socket, …
             raise ValueError(f"{path.name}: not a regular file, so it is not read") from error
         raise
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        os.close(number)
-        raise ValueError(f"{path.name}: not a regular file, so it is not read")
-    with open(number, "rb") as file:
+    with opened as file:
         yield file
 
 

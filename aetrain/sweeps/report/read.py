@@ -6,7 +6,6 @@ nothing. They are read as data, up to a size, and through no link.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ import yaml
 
 from aetrain.config import stored
 from aetrain.errors import UserError
+from aetrain.files import parsed
 from aetrain.sweeps.report.disk import content, is_file, is_folder, is_locked, tail
 from aetrain.sweeps.report.values import MISSING, MOST_KEYS, Missing, Value, clean, flatten, number
 
@@ -106,7 +106,7 @@ def _plan(sweep: Path) -> tuple[dict[str, Any], str | None]:
         read = content(sweep / "sweep.json", LARGEST_PLAN)
         if read is None:
             return {}, None
-        tree = json.loads(read)
+        tree = parsed(read)
         if not isinstance(tree, dict) or tree.get("format") != 1 or not isinstance(tree.get("members"), list):
             raise ValueError("sweep.json: not one of this version of aetrain")
         found = [member for member in tree["members"] if isinstance(member, dict) and _is_below(member.get("folder"))]
@@ -180,7 +180,7 @@ def _result(folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
     if read is None:
         return {}
     try:
-        result = json.loads(read)
+        result = parsed(read)
     except ValueError as error:
         raise ValueError(f"result.json: not readable as JSON ({error})") from error
     if not isinstance(result, dict) or result.get("status") not in STATUSES:
@@ -242,8 +242,8 @@ def _progress(folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
 def _row(line: bytes) -> dict[str, Any]:
     """A line of metrics.jsonl; nothing of one that is torn, as the first of a tail is."""
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
+        row = parsed(line)
+    except ValueError:
         return {}
     return row if isinstance(row, dict) else {}
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from aetrain.errors import UserError
-from aetrain.files import write_atomically, write_json
+from aetrain.files import parsed, write_atomically, write_json
 from aetrain.latest import named
 from aetrain.sweeps.report import disk
 from aetrain.sweeps.report.analysis import Sweep, analyse
@@ -83,8 +82,8 @@ def rebuild(folder: Path, only_news: bool = False) -> None:
 def _written(path: Path) -> Any:
     """The content of an earlier report.json; None where none can be read."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return parsed(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
 
 
