@@ -22,6 +22,7 @@ from aetrain.config.explain import explain
 from aetrain.config.schema import Config
 from aetrain.config.tables import ON_RUNS, TASKS
 from aetrain.config.tree import in_short, plain, typed
+from aetrain.console import printable
 from aetrain.errors import AetrainError, Interrupted, UserError
 from aetrain.hydra_parts import get_args_parser
 from aetrain.logs import shown
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(message: str, code: int, apart: str = "") -> int:
     """apart: what ends a line of a terminal that has no room for all, so that the command behind it stays whole."""
-    message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
+    message = printable(message)
     if apart and sys.stderr.isatty() and len(f"aetrain: {message}") > shutil.get_terminal_size().columns:
         message = message.replace(apart, f"{apart.rstrip()}\n  ")
     print(f"aetrain: error: {message}" if code in (1, 2) else f"aetrain: {message}", file=sys.stderr)
@@ -173,7 +174,7 @@ def _cache(words: Sequence[str]) -> None:
         case [] | ["show"]:
             for held in cache.show():
                 state = "decoding" if held.images is None else f"{held.images:,} images"
-                print(f"{held.bytes / 1e6:10,.1f} MB  {state:>18}  {held.source or '?'}")
+                print(f"{held.bytes / 1e6:10,.1f} MB  {state:>18}  {printable(held.source or '?')}")
             print(f"{sum(held.bytes for held in cache.show()) / 1e6:10,.1f} MB  in all; aetrain cache clear removes it")
         case ["clear"]:
             print(f"{cache.clear() / 1e6:,.1f} MB removed")
