@@ -26,7 +26,7 @@ from aetrain.console import printable
 from aetrain.errors import AetrainError, Interrupted, UserError
 from aetrain.hydra_parts import get_args_parser
 from aetrain.logs import shown
-from aetrain.surroundings import ended_by_signals, open_closed_streams, reader_may_leave
+from aetrain.surroundings import ended_by_signals, escape_unwritable, open_closed_streams, reader_may_leave
 from aetrain.sweeps import report
 from aetrain.sweeps.launch import search
 
@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     and 129 after SIGINT, SIGTERM and SIGHUP. A bug raises."""
     argv = list(sys.argv[1:] if argv is None else argv)
     open_closed_streams()
+    escape_unwritable()
     try:
         with ended_by_signals():
             _run(argv)
@@ -80,7 +81,8 @@ def _run(argv: list[str]) -> None:
             listing.command(argv[1:])
         return
     if argv and argv[0] == "cache":
-        _cache(argv[1:])
+        with reader_may_leave():
+            _cache(argv[1:])
         return
     args = parse(_with_task(argv))
     if on_runs.task_of(args.overrides) in ON_RUNS:
@@ -103,7 +105,8 @@ def _run(argv: list[str]) -> None:
             _show(args)
         return
     if "task=report" in args.overrides:
-        report.command(args.overrides, args.multirun)
+        with reader_may_leave():
+            report.command(args.overrides, args.multirun)
         return
     resumed = resume.arguments(args.overrides)
     if args.multirun and resumed and not resumed.sweep:
@@ -127,7 +130,8 @@ def _run(argv: list[str]) -> None:
 def _say(args: Arguments, config: Config) -> None:
     """-v: the configuration, before training."""
     if args.verbose:
-        print(in_short(config, min(100, shutil.get_terminal_size().columns)))
+        with reader_may_leave():
+            print(in_short(config, min(100, shutil.get_terminal_size().columns)))
 
 
 def _with_task(argv: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from aetrain import cli
 from tests.conftest import PYTHON, SMALL
+from tests.sweeps.report.synthetic import beta_sweep
 
 NO_HOME = """
 import os, pwd, sys
@@ -44,9 +45,26 @@ def test_without_stdin_stdout_and_stderr(tmp_path):
 
 
 def test_a_reader_that_leaves(tmp_path):
-    for line in ("--help", "--cfg all"):
-        done = shell(tmp_path, f"(aetrain {line}; echo code $? >&2) | true")
+    (tmp_path / "sweep").mkdir()
+    beta_sweep(tmp_path / "sweep", {1: (25.1, 80.2), 4: (12.3, 101.0)}, {0: 0.0})
+    for line in ("--help", "--cfg all", "cache", "report run=sweep", "runs sweep"):
+        done = shell(tmp_path, f"(aetrain {line}; echo code $? >&2) | true", PYTHONUNBUFFERED="1")
         assert done.stderr == "code 0\n"
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "utf-8:strict"}, ASCII],
+                         ids=["ascii", "strict", "C"])  # fmt: skip
+def test_an_output_that_does_not_take_every_character(tmp_path, environment):
+    folder = tmp_path / os.fsdecode("läufe\udcff".encode(errors="surrogateescape"))
+    folder.mkdir()
+    beta_sweep(folder, {1: (25.1, 80.2)}, {0: 0.0})
+    for line, code in (("--help", 0), ("runs .", 0), ("trainer.epochs=…", 2)):
+        done = shell(tmp_path, f"aetrain {line}", **environment)
+        assert done.returncode == code and "Error" not in done.stderr, done.stderr
+    assert r"\udcff" in shell(tmp_path, "aetrain runs .", **environment).stdout
 
 
 @pytest.mark.longer

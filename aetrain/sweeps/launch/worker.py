@@ -16,6 +16,7 @@ from hydra.core.utils import run_job, setup_globals
 from aetrain.console import told
 from aetrain.errors import AetrainError, Interrupted
 from aetrain.jobs import Job, raise_failure
+from aetrain.surroundings import escape_unwritable
 
 
 def work(config: Any, hydra_context: Any, job: Job, threads: int, out: Connection, err: Connection,
@@ -26,6 +27,7 @@ def work(config: Any, hydra_context: Any, job: Job, threads: int, out: Connectio
     os.setpgid(0, 0)  # Ctrl-C at the terminal reaches the sweep, which passes it on
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
+    escape_unwritable()
     threading.Thread(target=_end_with_the_sweep, daemon=True).start()
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.default_int_handler)
