@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aetrain.console import number, printable
 from aetrain.errors import UserError
-from aetrain.latest import OUTPUTS
+from aetrain.latest import OUTPUTS, path_of
 from aetrain.sweeps.report.read import Member, is_run, read
 from aetrain.sweeps.report.values import MISSING
 from aetrain.sweeps.report.words import differing, word
@@ -31,7 +31,7 @@ def command(words: Sequence[str]) -> None:
         raise UserError(
             f"aetrain runs {shlex.join(words)}: give a folder, tags=… or nothing, as in aetrain runs outputs"
         )
-    folder = Path(folders[0]).expanduser() if folders else OUTPUTS
+    folder = path_of("", folders[0]) if folders else OUTPUTS
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder; aetrain runs lists what is below {OUTPUTS}/")
     found = [run for run in sorted(below(folder), key=_time) if tags <= set(_tags(run))]

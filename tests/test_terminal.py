@@ -143,6 +143,12 @@ def test_nothing_that_a_terminal_would_obey_comes_from_someone_elses_names(aetra
     assert columns(["a"], [[OBEYED]]).count("\n") == 1
 
 
+def test_the_list_of_runs_of_a_user_that_there_is_not(aetrain):
+    assert aetrain("runs", "~nosuchuser") == (
+        2, "", "aetrain: error: ~nosuchuser: there is no such user's home folder\n",
+    )  # fmt: skip
+
+
 def test_a_log_line_keeps_its_own_newlines_only(capsys):
     ConsoleHandler().emit(logging.makeLogRecord({"msg": "two\nlines of \x1b[2Jours"}))
     assert capsys.readouterr().out == "two\nlines of \\x1b[2Jours\n"
