@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _report("stopped at once", 130)
     except OSError as error:
+        if error.filename is not None and error.errno in (errno.EACCES, errno.EPERM):
+            return _report(f"{error.filename}: {error.strerror}; give another, or have its owner let you in", 2)
         if error.errno != errno.ENAMETOOLONG:
             raise
         name = max(Path(str(error.filename)).parts, key=len)
