@@ -5,8 +5,10 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from aetrain import cli
 from tests.conftest import PYTHON, SMALL
@@ -88,6 +90,26 @@ def test_a_name_of_260_characters(aetrain, line):
     code, out, err = aetrain(*line.format(LONG).split())
     assert (code, out) == (2, "") and err.count("\n") == 1 and LONG[:20] in err
     assert not list(aetrain.folder.rglob("*.*"))
+
+
+NO_UTF_8 = "a\udcff"  # as Python has a name with the byte ff
+
+
+def test_a_working_folder_whose_name_is_no_utf_8(aetrain, monkeypatch):
+    (aetrain.folder / NO_UTF_8).mkdir()
+    monkeypatch.chdir(aetrain.folder / NO_UTF_8)
+    line = [*SMALL, "trainer.max_steps=1"]
+    code, _, err = aetrain(*line, f'hydra.run.dir="run{NO_UTF_8}"')
+    assert (code, err) == (0, "") and status(Path(f"run{NO_UTF_8}")) == "done"
+    assert NO_UTF_8 in OmegaConf.load(f"run{NO_UTF_8}/.hydra/hydra.yaml").hydra.runtime.cwd
+    code, _, err = aetrain(*line, "-m", "seed=0,1", "hydra.launcher.mode=sequential", "hydra.sweep.dir=sweep")
+    assert (code, err) == (0, "")
+    assert aetrain("evaluate", f"run=run{NO_UTF_8}", "nll_samples=0", "codes=false")[0] == 0
+
+
+def test_images_in_a_folder_whose_name_is_no_utf_8(aetrain):
+    code, out, err = aetrain("data=folder", f'data.path="{NO_UTF_8}"')
+    assert (code, out, err.count("\n")) == (2, "", 1) and r"a\udcff: holds" in err and "not UTF-8" in err
 
 
 # --- the user's own YAML
