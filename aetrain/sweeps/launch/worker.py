@@ -25,9 +25,9 @@ def work(config: Any, hydra_context: Any, job: Job, threads: int, out: Connectio
     now and then, and at last one of ("done", its value), ("failed", message, exit code), ("interrupted", message) and
     ("bug", message)."""
     os.setpgid(0, 0)  # Ctrl-C at the terminal reaches the sweep, which passes it on
+    escape_unwritable()  # before: a stream that was made of a file asks where in it it is, which a pipe does not say
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
-    escape_unwritable()
     threading.Thread(target=_end_with_the_sweep, daemon=True).start()
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.default_int_handler)
