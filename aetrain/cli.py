@@ -22,10 +22,11 @@ from aetrain.config.explain import explain
 from aetrain.config.schema import Config
 from aetrain.config.tables import ON_RUNS, TASKS
 from aetrain.config.tree import in_short, plain, typed
+from aetrain.console import printable
 from aetrain.errors import AetrainError, Interrupted, UserError
 from aetrain.hydra_parts import get_args_parser
 from aetrain.logs import shown
-from aetrain.surroundings import ended_by_signals, open_closed_streams, reader_may_leave
+from aetrain.surroundings import ended_by_signals, escape_unwritable, open_closed_streams, reader_may_leave
 from aetrain.sweeps import report
 from aetrain.sweeps.launch import search
 
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     and 129 after SIGINT, SIGTERM and SIGHUP. A bug raises."""
     argv = list(sys.argv[1:] if argv is None else argv)
     open_closed_streams()
+    escape_unwritable()
     try:
         with ended_by_signals():
             _run(argv)
@@ -49,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _report("stopped at once", 130)
     except OSError as error:
+        if error.filename is not None and error.errno in (errno.EACCES, errno.EPERM):
+            return _report(f"{error.filename}: {error.strerror}; give another, or have its owner let you in", 2)
         if error.errno != errno.ENAMETOOLONG:
             raise
         name = max(Path(str(error.filename)).parts, key=len)
@@ -61,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(message: str, code: int, apart: str = "") -> int:
     """apart: what ends a line of a terminal that has no room for all, so that the command behind it stays whole."""
-    message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
+    message = printable(message)
     if apart and sys.stderr.isatty() and len(f"aetrain: {message}") > shutil.get_terminal_size().columns:
         message = message.replace(apart, f"{apart.rstrip()}\n  ")
     print(f"aetrain: error: {message}" if code in (1, 2) else f"aetrain: {message}", file=sys.stderr)
@@ -79,7 +83,8 @@ def _run(argv: list[str]) -> None:
             listing.command(argv[1:])
         return
     if argv and argv[0] == "cache":
-        _cache(argv[1:])
+        with reader_may_leave():
+            _cache(argv[1:])
         return
     args = parse(_with_task(argv))
     if on_runs.task_of(args.overrides) in ON_RUNS:
@@ -102,7 +107,8 @@ def _run(argv: list[str]) -> None:
             _show(args)
         return
     if "task=report" in args.overrides:
-        report.command(args.overrides, args.multirun)
+        with reader_may_leave():
+            report.command(args.overrides, args.multirun)
         return
     resumed = resume.arguments(args.overrides)
     if args.multirun and resumed and not resumed.sweep:
@@ -126,7 +132,8 @@ def _run(argv: list[str]) -> None:
 def _say(args: Arguments, config: Config) -> None:
     """-v: the configuration, before training."""
     if args.verbose:
-        print(in_short(config, min(100, shutil.get_terminal_size().columns)))
+        with reader_may_leave():
+            print(in_short(config, min(100, shutil.get_terminal_size().columns)))
 
 
 def _with_task(argv: list[str]) -> list[str]:
@@ -173,7 +180,7 @@ def _cache(words: Sequence[str]) -> None:
         case [] | ["show"]:
             for held in cache.show():
                 state = "decoding" if held.images is None else f"{held.images:,} images"
-                print(f"{held.bytes / 1e6:10,.1f} MB  {state:>18}  {held.source or '?'}")
+                print(f"{held.bytes / 1e6:10,.1f} MB  {state:>18}  {printable(held.source or '?')}")
             print(f"{sum(held.bytes for held in cache.show()) / 1e6:10,.1f} MB  in all; aetrain cache clear removes it")
         case ["clear"]:
             print(f"{cache.clear() / 1e6:,.1f} MB removed")

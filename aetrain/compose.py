@@ -34,7 +34,7 @@ from aetrain.config.tree import typed
 from aetrain.config.typos import no_prior
 from aetrain.device import check_device
 from aetrain.errors import UserError
-from aetrain.hydra_parts import Callbacks, Hydra, create_config_search_path
+from aetrain.hydra_parts import Callbacks, ConfigLoader, Hydra, create_config_search_path
 from aetrain.initial import initial
 
 
@@ -75,7 +75,9 @@ def hydra_with(config_dir: str | None = None) -> Iterator[Hydra]:
     GlobalHydra.instance().clear()
     version.setbase("1.3")
     try:
-        yield Hydra.create_main_hydra2("aetrain", path)
+        hydra = Hydra("aetrain", ConfigLoader(path))
+        GlobalHydra.instance().initialize(hydra)
+        yield hydra
     finally:
         restore_gh_from_backup(before)
 

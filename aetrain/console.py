@@ -32,6 +32,12 @@ class OnlyAbout(logging.Filter):
         return _subject.get() in (None, self.name)
 
 
+def printable(text: str) -> str:
+    """The text with an escape for every character that a terminal would obey and not show, a newline too: names in
+    someone else's folder may hold any."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 def labelled(member: str, text: str) -> str:
     """Every line of a text behind the member's name."""
     return "\n".join(f"[{member}] {line}" for line in text.split("\n"))
@@ -43,7 +49,8 @@ class ConsoleHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if _listener and record.levelno < logging.WARNING:
             return  # of one run of a sweep that says a line about each at its end
-        text, member = self.format(record), _subject.get()
+        # The newlines of a line of ours stay; a foreign name is made printable where it enters one.
+        text, member = "\n".join(map(printable, self.format(record).split("\n"))), _subject.get()
         with suppress(BrokenPipeError):  # the reader of a pipe has left; the run continues and its log has every line
             print(labelled(member, text) if member else text, file=sys.stdout, flush=True)
 
@@ -243,5 +250,6 @@ def table(title: str, rows: Mapping[str, float | None]) -> str:
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table with a line for each row, its columns as wide as what is in them."""
-    widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
-    return "\n".join("  ".join(f"{c:>{w}}" for c, w in zip(line, widths, strict=True)) for line in (header, *rows))
+    lines = [[printable(cell) for cell in line] for line in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(f"{c:>{w}}" for c, w in zip(line, widths, strict=True)) for line in lines)

@@ -6,10 +6,11 @@ import errno
 import os
 import shlex
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from aetrain.errors import UserError
+from aetrain.errors import RunFailed, UserError
 
 LAST = Path("checkpoints", "last.pt")
 MARK = ".lock"  # what every run leaves, and no other tool under this name beside a config.yaml
@@ -23,13 +24,33 @@ def continued(folder: Path) -> str:
     return f"aetrain resume={shlex.quote(str(folder))}"
 
 
+@contextmanager
+def begins_in(folder: Path) -> Iterator[None]:
+    """Within: what the system refuses of a folder in which a run or a sweep begins is one line. Raises RunFailed where
+    there is no room, and a UserError for the rest."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise  # the command line has words for it
+        where = f"{error.filename or folder}: the folder cannot be used ({error.strerror})"
+        another = "another with hydra.run.dir=… or hydra.sweep.dir=…"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunFailed(f"{where}; make room, or choose {another}") from error
+        raise UserError(f"{where}; choose {another}") from error
+
+
 def check_new(folder: Path) -> None:
     """Raise a UserError unless the folder is new, empty, or that of a run that has written no checkpoint."""
-    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-    if not there.is_dir():
-        raise UserError(f"{there}: no folder, where a run's would be made; move it away, or give another folder")
-    if there != folder:
-        return
+    with begins_in(folder):
+        there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+        if not there.is_dir():
+            raise UserError(f"{there}: no folder, where a run's would be made; move it away, or give another folder")
+        if there == folder:
+            _check_free(folder)
+
+
+def _check_free(folder: Path) -> None:
     if (folder / LAST).exists() or ((folder / "result.json").exists() and is_ours(folder)):
         raise UserError(f"{folder}: a run is there; continue it with {continued(folder)} or give another folder")
     if any(folder.iterdir()) and not is_ours(folder):
@@ -82,13 +103,6 @@ def begun(folder: Path) -> bool:
 
 
 def make(folder: Path) -> None:
-    """The folder and those above it. Raises a UserError."""
-    try:
+    """The folder and those above it. Raises a UserError or RunFailed."""
+    with begins_in(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise  # the command line has words for it
-        raise UserError(
-            f"{error.filename}: the folder cannot be made ({error.strerror}); choose another with hydra.run.dir=… or "
-            "hydra.sweep.dir=…"
-        ) from error

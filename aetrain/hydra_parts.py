@@ -11,6 +11,14 @@ from hydra.core.config_store import ConfigStore
 # time. What it reads from there it copies once more, so that nothing changes the store.
 ConfigStore.__deepcopy__ = lambda self, memo: self
 
+
+class ConfigLoader(ConfigLoaderImpl):
+    """Hydra's; a glob over a group's options, as in model=glob(*), leaves out the files that these share."""
+
+    def get_group_options(self, *args, **options) -> list[str]:
+        return [name for name in super().get_group_options(*args, **options) if not name.startswith("_")]
+
+
 apply_overrides = ConfigLoaderImpl._apply_overrides_to_config  # to what is composed already
 
 
@@ -22,6 +30,7 @@ def overrides_dirname(overrides, config) -> str:
 
 __all__ = [
     "Callbacks",
+    "ConfigLoader",
     "Hydra",
     "apply_overrides",
     "create_config_search_path",

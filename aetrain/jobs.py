@@ -20,7 +20,7 @@ from aetrain.config.schema import Config
 from aetrain.config.tree import as_yaml, plain
 from aetrain.errors import Interrupted, UserError
 from aetrain.files import write_atomically
-from aetrain.folder import begun, check_links, check_new, continued, discard, make
+from aetrain.folder import begins_in, begun, check_links, check_new, continued, discard, make
 from aetrain.sweeps import members
 from aetrain.sweeps.members import Member
 
@@ -98,7 +98,8 @@ class Job:
         if known := members.read(sweep).find(tree):
             member = known.logged_to(tree.logger)
         check_folder(member, sweep)
-        members.add(sweep, [member], {})
+        with begins_in(sweep):
+            members.add(sweep, [member], {})
         self.started = True
         return member
 
@@ -138,12 +139,13 @@ def write_hydra(folder: Path, tree: Config, overrides: Sequence[str]) -> None:
     """.hydra/ in Hydra's form, into a checked folder: Hydra itself would write before any check of ours. hydra.yaml is
     there while a job of Hydra's runs."""
     below = folder / ".hydra"
-    below.mkdir(parents=True, exist_ok=True)
     content = {"config.yaml": plain(tree), "overrides.yaml": list(overrides)}
     if HydraConfig.initialized():
         content["hydra.yaml"] = {"hydra": OmegaConf.to_container(HydraConfig.get(), resolve=False, enum_to_str=True)}
-    for name, node in content.items():
-        write_atomically(below / name, as_yaml(node))
+    with begins_in(folder):
+        below.mkdir(parents=True, exist_ok=True)
+        for name, node in content.items():
+            write_atomically(below / name, as_yaml(node))
 
 
 @contextmanager

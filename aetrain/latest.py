@@ -36,11 +36,12 @@ def _is_begun(folder: Path) -> bool:
 
 
 def path_of(key: str, word: str) -> Path:
-    """The path of `key=word`, without quotes, ~ being the home folder. Raises a UserError."""
+    """The path of `key=word`, or of a word without a key, without quotes, ~ being the home folder. Raises a
+    UserError."""
     try:
         return Path(word.strip("'\"")).expanduser()
     except RuntimeError as error:
-        raise UserError(f"{key}={word}: there is no such user's home folder") from error
+        raise UserError(f"{f'{key}=' if key else ''}{word}: there is no such user's home folder") from error
 
 
 def is_plain(kind: str) -> bool:

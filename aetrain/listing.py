@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from aetrain.console import number
+from aetrain.console import number, printable
 from aetrain.errors import UserError
-from aetrain.latest import OUTPUTS
+from aetrain.latest import OUTPUTS, path_of
 from aetrain.sweeps.report.read import Member, is_run, read
 from aetrain.sweeps.report.values import MISSING
 from aetrain.sweeps.report.words import differing, word
@@ -31,12 +31,12 @@ def command(words: Sequence[str]) -> None:
         raise UserError(
             f"aetrain runs {shlex.join(words)}: give a folder, tags=… or nothing, as in aetrain runs outputs"
         )
-    folder = Path(folders[0]).expanduser() if folders else OUTPUTS
+    folder = path_of("", folders[0]) if folders else OUTPUTS
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder; aetrain runs lists what is below {OUTPUTS}/")
     found = [run for run in sorted(below(folder), key=_time) if tags <= set(_tags(run))]
     if not found:
-        print(f"no runs below {folder}/" + (f" with tags={','.join(sorted(tags))}" if tags else ""))
+        print(printable(f"no runs below {folder}/" + (f" with tags={','.join(sorted(tags))}" if tags else "")))
         return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     print(table(found, width))
@@ -67,7 +67,10 @@ def table(runs: Sequence[Member], width: int) -> str:
     """A line for each: state, main metric, what was chosen, and the folder, which is on a line of its own where there
     is no room for it. What does not fit is cut off at the choices: the folder is what one types."""
     told = _told(runs)
-    rows = [(_state(run), _metric(run), _choices(run, told[run.folder]), str(run.folder)) for run in runs]
+    rows = [
+        [printable(cell) for cell in (_state(run), _metric(run), _choices(run, told[run.folder]), str(run.folder))]
+        for run in runs
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     room = min(widths[2], width - widths[0] - widths[1] - widths[3] - 6)
     if room < min(widths[2], SHORTEST):

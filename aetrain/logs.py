@@ -78,7 +78,7 @@ def log_file(folder: Path) -> logging.Handler:
     path = folder / NAME
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        stream = open(os.open(path, flags, 0o666), "a", encoding="utf-8")  # noqa: SIM115
+        stream = open(os.open(path, flags, 0o666), "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
     handler = _Closing(stream)

@@ -1,9 +1,13 @@
 """A run starts only in a folder that is new, empty or its own, and follows no link."""
 
+import errno
 import os
+from pathlib import Path
 
 import pytest
 
+from aetrain import jobs
+from aetrain.sweeps import members
 from tests.conftest import SMALL
 
 
@@ -61,3 +65,40 @@ def test_no_link_is_followed(aetrain, done, name, make):
     code, _, err = aetrain("resume=run", "trainer.max_steps=12", "trainer.epochs=10")
     assert code == 2 and err.count("\n") == 1, err
     assert snapshot(aetrain.folder) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["hydra.run.dir=locked/run"], ["-m", "seed=0,1", "hydra.sweep.dir=locked/sweep"], ["resume=locked/run"],
+     ["runs", "locked/run"]],
+    ids=["run", "sweep", "resume", "runs"],
+)  # fmt: skip
+def test_a_folder_that_one_may_not_enter(aetrain, monkeypatch, words):
+    stat = Path.stat
+
+    def refused(path, **how):
+        if "locked" in path.parts:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **how)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    code, _, err = aetrain(*([] if words[0] == "runs" else SMALL), *words)
+    assert code == 2 and err.count("\n") == 1 and "locked" in err and "Permission denied" in err
+
+
+def test_a_disk_that_is_full_when_a_sweep_starts(aetrain, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(members, "write_json", full)
+    code, _, err = aetrain(*SMALL, "-m", "seed=0,1", "hydra.sweep.dir=sweep")
+    assert code == 1 and err.count("\n") == 1 and "error: sweep: " in err and "make room" in err
+
+
+def test_a_disk_that_is_full_when_a_run_starts(aetrain, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(jobs, "write_atomically", full)
+    code, _, err = aetrain(*SMALL, "hydra.run.dir=run")
+    assert code == 1 and err.count("\n") == 1 and "error: run: " in err and "make room" in err

@@ -5,11 +5,14 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from aetrain import cli
 from tests.conftest import PYTHON, SMALL
+from tests.sweeps.report.synthetic import beta_sweep
 
 NO_HOME = """
 import os, pwd, sys
@@ -44,9 +47,26 @@ def test_without_stdin_stdout_and_stderr(tmp_path):
 
 
 def test_a_reader_that_leaves(tmp_path):
-    for line in ("--help", "--cfg all"):
-        done = shell(tmp_path, f"(aetrain {line}; echo code $? >&2) | true")
+    (tmp_path / "sweep").mkdir()
+    beta_sweep(tmp_path / "sweep", {1: (25.1, 80.2), 4: (12.3, 101.0)}, {0: 0.0})
+    for line in ("--help", "--cfg all", "cache", "report run=sweep", "runs sweep"):
+        done = shell(tmp_path, f"(aetrain {line}; echo code $? >&2) | true", PYTHONUNBUFFERED="1")
         assert done.stderr == "code 0\n"
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "utf-8:strict"}, ASCII],
+                         ids=["ascii", "strict", "C"])  # fmt: skip
+def test_an_output_that_does_not_take_every_character(tmp_path, environment):
+    folder = tmp_path / os.fsdecode("läufe\udcff".encode(errors="surrogateescape"))
+    folder.mkdir()
+    beta_sweep(folder, {1: (25.1, 80.2)}, {0: 0.0})
+    for line, code in (("--help", 0), ("runs .", 0), ("trainer.epochs=…", 2)):
+        done = shell(tmp_path, f"aetrain {line}", **environment)
+        assert done.returncode == code and "Error" not in done.stderr, done.stderr
+    assert r"\udcff" in shell(tmp_path, "aetrain runs .", **environment).stdout
 
 
 @pytest.mark.longer
@@ -70,6 +90,26 @@ def test_a_name_of_260_characters(aetrain, line):
     code, out, err = aetrain(*line.format(LONG).split())
     assert (code, out) == (2, "") and err.count("\n") == 1 and LONG[:20] in err
     assert not list(aetrain.folder.rglob("*.*"))
+
+
+NO_UTF_8 = "a\udcff"  # as Python has a name with the byte ff
+
+
+def test_a_working_folder_whose_name_is_no_utf_8(aetrain, monkeypatch):
+    (aetrain.folder / NO_UTF_8).mkdir()
+    monkeypatch.chdir(aetrain.folder / NO_UTF_8)
+    line = [*SMALL, "trainer.max_steps=1"]
+    code, _, err = aetrain(*line, f'hydra.run.dir="run{NO_UTF_8}"')
+    assert (code, err) == (0, "") and status(Path(f"run{NO_UTF_8}")) == "done"
+    assert NO_UTF_8 in OmegaConf.load(f"run{NO_UTF_8}/.hydra/hydra.yaml").hydra.runtime.cwd
+    code, _, err = aetrain(*line, "-m", "seed=0,1", "hydra.launcher.mode=sequential", "hydra.sweep.dir=sweep")
+    assert (code, err) == (0, "")
+    assert aetrain("evaluate", f"run=run{NO_UTF_8}", "nll_samples=0", "codes=false")[0] == 0
+
+
+def test_images_in_a_folder_whose_name_is_no_utf_8(aetrain):
+    code, out, err = aetrain("data=folder", f'data.path="{NO_UTF_8}"')
+    assert (code, out, err.count("\n")) == (2, "", 1) and r"a\udcff: holds" in err and "not UTF-8" in err
 
 
 # --- the user's own YAML

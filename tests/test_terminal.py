@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pty
 import re
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from aetrain import listing
 from aetrain.config.tree import in_short
-from aetrain.console import MembersBar, ProgressBar, fitting, told, without_repeats
+from aetrain.console import ConsoleHandler, MembersBar, ProgressBar, columns, fitting, told, without_repeats
+from aetrain.data import cache
 from aetrain.epochs import EpochTable
 from aetrain.listing import below
+from aetrain.sweeps.launch.ways import label
 from aetrain.sweeps.report import summary
 from tests.conftest import PYTHON, compose
 from tests.sweeps.report.synthetic import beta_sweep
@@ -123,3 +127,28 @@ def test_the_list_of_runs_names_what_was_swept_also_where_it_is_the_default(tmp_
     lines = listing.table(sorted(below(tmp_path), key=lambda run: run.number), 10_000).split("\n")
     told = [re.findall(r"(?:model\.beta|seed)=\S+", line.partition("  /")[0]) for line in lines]
     assert told == [[f"model.beta={beta}", f"seed={seed}"] for beta in (4, 1) for seed in (0, 1)]
+
+
+OBEYED = "\x1b]0;a title\x07\x1b[2J\nforged: done\x9b1m"
+
+
+def test_nothing_that_a_terminal_would_obey_comes_from_someone_elses_names(aetrain, monkeypatch):
+    beta_sweep(aetrain.folder / "outputs" / f"a{OBEYED}", {1: (25.1, 80.2), 4: (12.3, 101.0)}, {0: 0.0})
+    monkeypatch.setattr(cache, "show", lambda: [cache.Held(Path("x"), f"/photos{OBEYED}", 1, 1, 0.0)])
+    for word, lines in (("runs", 2), ("cache", 2)):
+        code, out, err = aetrain(word)
+        assert (code, err, out.count("\n")) == (0, "", lines) and r"\nforged" in out
+        assert out.replace("\n", "").isprintable()
+    assert label(3, [f"model.beta={OBEYED}"], ["model.beta"]).isprintable()
+    assert columns(["a"], [[OBEYED]]).count("\n") == 1
+
+
+def test_the_list_of_runs_of_a_user_that_there_is_not(aetrain):
+    assert aetrain("runs", "~nosuchuser") == (
+        2, "", "aetrain: error: ~nosuchuser: there is no such user's home folder\n",
+    )  # fmt: skip
+
+
+def test_a_log_line_keeps_its_own_newlines_only(capsys):
+    ConsoleHandler().emit(logging.makeLogRecord({"msg": "two\nlines of \x1b[2Jours"}))
+    assert capsys.readouterr().out == "two\nlines of \\x1b[2Jours\n"

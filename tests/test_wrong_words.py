@@ -184,6 +184,12 @@ LINES = {
     "hydra.run.dir=runs/lr=0.1": "hydra.run.dir=runs/lr=0.1: quote the value, 'hydra.run.dir=\"runs/lr=0.1\"'",
     "hydra.run.dir=a#b": "hydra.run.dir=a#b: quote the value, 'hydra.run.dir=\"a#b\"'",
     "hydra.run.dir=läufe": "hydra.run.dir=läufe: quote the value, 'hydra.run.dir=\"läufe\"'",
+    "data=folder data.path=a[b": "data.path=a[b: quote the value, 'data.path=\"a[b\"'",
+    "data=folder data.path=a{b": "data.path=a{b: quote the value, 'data.path=\"a{b\"'",
+    "data=folder data.path=a]": "data.path=a]: quote the value, 'data.path=\"a]\"'",
+    "data=folder data.path=true": "data.path=true: quote the value, 'data.path=\"true\"'",
+    "data=folder data.background=1e1000": "data.background=1e1000: quote the value, 'data.background=\"1e1000\"'",
+    "hydra.run.dir=1e3": "hydra.run.dir=1e3: quote the value, 'hydra.run.dir=\"1e3\"'",
     # what Hydra's own words for adding and removing would do
     "+experiment=k_sparse": "+experiment=k_sparse: nothing is added to a configuration; did you mean "
                             "experiment=k_sparse?",
@@ -248,7 +254,8 @@ def test_what_is_suggested_is_accepted(which):
                 word for word in shlex.split(line) if re.fullmatch(r"(model|experiment)=(ae|beta_vae|capacity)", word)
             ]
             suggested += [f"{shlex.join(chosen)} {one}" for one in rest.removesuffix("?").split(" or ")]
-    suggested += [told.partition("quote the value, ")[2] for told in LINES.values() if "quote the value" in told]
+    quoted = [told.partition("quote the value, ")[2] for told in LINES.values() if "quote the value" in told]
+    suggested += [f"data=folder data.path=x {one}" if "data." in one else one for one in quoted]
     assert len(suggested) > 60
     command = [PYTHON, "-c", COMPOSE]
     done = subprocess.run(command, input=json.dumps(suggested[which]), capture_output=True, text=True, check=False)

@@ -20,5 +20,14 @@ def test_it_is_written_as_omegaconf_writes_it(value):
     ours, theirs = as_yaml({"key": value}).decode(), OmegaConf.to_yaml(OmegaConf.create({"key": value}))
     if theirs.isascii():  # of others libyaml escapes more: PyYAML writes U+0085, a line break, as it is
         assert ours == theirs
+    assert_read_back(value, ours)
+
+
+def test_a_byte_that_is_no_utf_8():
+    for value in ("/photos\udcff", ["1e3", "a\udcff: é"]):
+        assert_read_back(value, as_yaml({"key": value}).decode())
+
+
+def assert_read_back(value, ours):
     read = OmegaConf.to_container(OmegaConf.create(ours))
     assert read == {"key": value} and repr(read) == repr({"key": value})

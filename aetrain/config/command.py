@@ -20,6 +20,7 @@ from aetrain.config.typos import (
     fits,
     fitting,
     is_key,
+    is_only_text,
     is_text,
     kinds,
     leaves,
@@ -67,10 +68,17 @@ def check_words(words: Sequence[str], multirun: bool = False) -> None:
             raise UserError(CHDIR.format(word))
         elif key == "hydra.searchpath":
             _check_searched(word, value)
+        elif is_only_text(key) and (reread := next((part for part in value.split(",") if _is_reread(part)), "")):
+            raise UserError(f"{word}: quote the value, {quoted(key, reread)}")
         elif re.match(r"[\"']~(/|$)", value):
             raise UserError(
                 f"{word}: ~ is not expanded here; did you mean {quoted(key, value.strip(chr(34) + chr(39)))}?"
             )
+
+
+def _is_reread(value: str) -> bool:
+    """Whether Hydra's grammar takes this for a truth or a number that, as text, is another: True, 1000.0, inf."""
+    return bool(re.fullmatch(r"(?i)true|false|[+-]?(\d[\d_]*\.?\d*|\.\d+)e[+-]?\d+", value))
 
 
 CHDIR = "{}: refused, paths on the command line are seen from the working folder, which stays; leave it out"
@@ -163,9 +171,11 @@ def unreadable(word: str) -> str:
     if missing:
         if missing[0] in "'\"":
             return f"{word}: a quote is not closed; did you mean {quoted(key, value.strip(chr(34) + chr(39)))}?"
+        if is_only_text(key):
+            return f"{word}: quote the value, {quoted(key, value)}"
         whole = re.sub(r"[,;\s]+$", "", value) + missing
         return f"{word}: a bracket is not closed; did you mean {key}={whole}?"
-    if re.match(r"[\[({]", value) is None and re.search(r"[\])}]$", value):
+    if re.match(r"[\[({]", value) is None and re.search(r"[\])}]$", value) and not is_only_text(key):
         opened = {"]": "[", ")": "(", "}": "{"}[value[-1]]
         return f"{word}: a bracket is not opened; did you mean {key}={opened}{value}?"
     if is_key(key) and not is_text(key):

@@ -43,6 +43,11 @@ def check_ranges(config: Any) -> None:
                 raise UserError(no_choice(key, value, limits["choices"], limits.get("instead", {})))
             if element is not None and (wrong := range_error(element, limits)):
                 raise UserError(f"{key}={show(value)}: {wrong}")
+            if isinstance(element, str) and not element.isprintable():  # which stored.py would not read back
+                raise UserError(
+                    f"{key}={show(value)}: holds a control character, or a byte that is not UTF-8, which a stored "
+                    "configuration cannot; rename it, or give a link to it with another name"
+                )
 
 
 def check_used(config: Any, given: Iterable[str], sources: Mapping[str, str] | None = None) -> None:
@@ -96,11 +101,19 @@ def plain(config: Any) -> dict[str, Any]:
 
 def as_yaml(tree: Any) -> bytes:
     """Plain values as YAML, the same as OmegaConf.to_yaml makes of them, by libyaml in a twentieth of the time."""
-    return yaml.dump(tree, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False).encode()
+    options = {"default_flow_style": False, "allow_unicode": True, "sort_keys": False}
+    try:
+        return yaml.dump(tree, Dumper=_Dumper, **options).encode()
+    except UnicodeEncodeError:  # a path with a byte that is no UTF-8, for which libyaml has no escape
+        return yaml.dump(tree, Dumper=_Escaping, **options).encode()
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):
     """With quotes around text that OmegaConf or another reader, not PyYAML, would take for a number or a truth."""
+
+
+class _Escaping(yaml.SafeDumper):
+    """The same in Python."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -112,6 +125,7 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
+_Escaping.add_representer(str, _text)
 
 
 def in_short(config: Any, width: int) -> str:

@@ -291,6 +291,16 @@ def is_text(key: str) -> bool:
     return str in (kind := kinds(key)) or not kind
 
 
+def is_only_text(key: str) -> bool:
+    """Whether every value of the key is text of the user's own, such as a path, and not one of some choices."""
+    group, _, name = key.rpartition(".")
+    if re.fullmatch(r"hydra\.(run\.dir|sweep\.(sub)?dir)", key):
+        return True
+    classes = (TRAINER,) if group == "trainer" else (Config,) if not group else tuple(GROUPS.get(group, {}).values())
+    found = [field for cls in classes for field in dataclasses.fields(cls) if field.name == name]
+    return kinds(key) == {str} and not any("choices" in field.metadata for field in found)
+
+
 def kinds(key: str) -> set[Any]:
     """The types that a known key's value may have, null aside."""
     group, _, name = key.partition(".")

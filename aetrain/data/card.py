@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 from aetrain.config.schema.data import Data
@@ -13,6 +14,7 @@ from aetrain.config.words import suggest
 from aetrain.errors import UserError
 
 PARTS = ("train", "val", "test")
+METADATA = "metadata.csv"  # in a folder of images: see scan.py
 SHARE = 0.1  # held out for validation, and for the test, of data that say nothing about it
 
 
@@ -95,6 +97,9 @@ def _none_left(config: Data, known: Card, train: int) -> str:
             f"data.val_size={config.val_size}: {config.name} has {known.train} training images and none would be left; "
             f"{usual} is usual"
         )
+    if known.train == 0 and config.classes is None:
+        of = "row of metadata.csv" if (Path(getattr(config, "path", "")) / METADATA).is_file() else "image"
+        return f"data={config.name}: no {of} is of the split train, and there would be nothing to train on; give some"
     which = "training" if train < 1 else "test"
     return f"data={config.name}: of {known.train} images none would be left for the {which} split; give more images"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -69,7 +70,7 @@ def be_strict() -> None:
 def colour(text: str) -> tuple[int, int, int]:
     """A name such as white, or six hexadecimal digits. Raises a UserError."""
     try:
-        return ImageColor.getrgb(f"#{text}" if len(text) == 6 and text.isalnum() and not text.isalpha() else text)[:3]
+        return ImageColor.getrgb(f"#{text}" if re.fullmatch("[0-9a-fA-F]{6}", text) else text)[:3]
     except ValueError as error:
         raise UserError(f"data.background={text}: no colour; give one such as white, or as ff8000") from error
 

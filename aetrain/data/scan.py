@@ -21,7 +21,7 @@ import numpy as np
 
 from aetrain.config.schema.data import Folder
 from aetrain.config.words import suggest
-from aetrain.data.card import PARTS
+from aetrain.data.card import METADATA, PARTS
 from aetrain.data.decode import Encoded
 from aetrain.errors import UserError
 from aetrain.files import read_bytes
@@ -30,7 +30,6 @@ SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".pnm"}
 )
 OTHERS = {".npy": "data=array", ".npz": "data=array", ".parquet": "data=parquet"}  # files of other sources
-METADATA = "metadata.csv"
 LARGEST_METADATA = 1 << 28  # bytes
 DEEPEST = 40  # folders below each other
 ALIASES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",

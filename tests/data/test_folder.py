@@ -18,6 +18,7 @@ from PIL import Image
 from aetrain.config.schema.data import Folder
 from aetrain.data import cache, decode, decoding, encoded, folder, mnist
 from aetrain.data.card import card, content_sum, sizes
+from aetrain.data.decode import colour
 from aetrain.data.load import load
 from aetrain.errors import RunFailed, UserError
 from tests.conftest import PYTHON, SMALL
@@ -156,6 +157,18 @@ def test_a_table_that_does_not_fit(photos, rows, told):
     write_table(photos / "metadata.csv", rows)
     with pytest.raises(UserError, match=told):
         card(config(photos))
+
+
+def test_a_table_without_a_row_of_train(photos):
+    many(photos, 3)
+    write_table(photos / "metadata.csv", [("file_name", "split"), *((f"{i:03}.png", "test") for i in range(3))])
+    with pytest.raises(UserError, match=r"no row of metadata\.csv is of the split train"):
+        sizes(config(photos))
+
+
+@pytest.mark.parametrize("background", ["ffffff", "FFFFFF", "abcdef", "ff8000", "001000", "1e1000"])
+def test_a_background_in_six_hexadecimal_digits(background):
+    assert colour(background) == tuple(bytes.fromhex(background))
 
 
 def test_links_out_of_the_folder(photos, tmp_path):

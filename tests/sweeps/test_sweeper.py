@@ -3,7 +3,10 @@
 import pytest
 import torch
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from aetrain.compose import hydra_with
+from aetrain.config.tables import GROUPS
 from tests.conftest import SMALL, longer
 from tests.sweeps.test_launcher import members
 from tests.test_resume import Killed, assert_identical, kill_at, result  # noqa: F401
@@ -23,6 +26,15 @@ def test_members_are_runs_named_by_their_overrides(aetrain, done):
     code, out, err = aetrain(f"resume={found[0]}", "trainer.max_steps=9")
     assert code == 0, err
     assert "resumed at step 6 of 9" in out and torch.load(found[0] / "checkpoints" / "last.pt")["step"] == 9
+
+
+def test_a_glob_finds_options_and_not_what_they_share():
+    """conf/model/_shared.yaml"""
+    with hydra_with() as hydra:
+        parser = OverridesParser.create(config_loader=hydra.config_loader)
+        for group in ("model", "net", "data", "optimizer"):
+            (word,) = parser.parse_overrides([f"{group}=glob(*)"])
+            assert set(word.sweep_iterator()) == set(GROUPS[group])
 
 
 def test_a_failed_member_does_not_touch_the_others_and_is_told_at_the_end(aetrain):

@@ -13,9 +13,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from aetrain.compose import check
 from aetrain.config.rules import check_metric
-from aetrain.config.tree import identity
+from aetrain.config.tree import as_yaml, identity
 from aetrain.errors import AetrainError, RunFailed, UserError
 from aetrain.files import write_atomically
+from aetrain.folder import begins_in
 from aetrain.jobs import Job, check_folder, launch_of, reported, swept_keys, without_hydras
 from aetrain.sweeps import members
 from aetrain.sweeps.launch.composition import Composition
@@ -39,13 +40,10 @@ def launch_all(config: DictConfig, context: HydraContext, launcher: Any, job: Jo
     chosen = list(job.members.values())
     for member in chosen:
         check_folder(member, sweep)
-    try:
+    with begins_in(sweep):
         members.add(sweep, chosen, launch_of(config))
-        write_atomically(sweep / "multirun.yaml", OmegaConf.to_yaml(config).encode())  # Hydra's; never read by us
-    except OSError as error:
-        raise UserError(
-            f"{error.filename}: cannot be written ({error.strerror}); choose another folder with hydra.sweep.dir=…"
-        ) from error
+        hydras = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+        write_atomically(sweep / "multirun.yaml", as_yaml(hydras))  # never read by us
     job.started = True
     returns, failed, size = [], [], max_batch_size if max_batch_size and max_batch_size > 0 else len(chosen)
     with reported(sweep):

@@ -19,7 +19,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from aetrain.console import MembersBar, labelled
+from aetrain.console import MembersBar, labelled, printable
 from aetrain.device import cpu_quota
 from aetrain.errors import EXIT_CODES, Interrupted, RunFailed, UserError
 from aetrain.folder import continued
@@ -177,4 +177,4 @@ class Process:
 def _relay(fd: int, stream: str, label: str) -> None:
     with open(fd, encoding="utf-8", errors="replace") as lines, suppress(BrokenPipeError):
         for line in lines:
-            print(labelled(label, line.removesuffix("\n")), file=getattr(sys, stream), flush=True)
+            print(labelled(label, printable(line.removesuffix("\n"))), file=getattr(sys, stream), flush=True)

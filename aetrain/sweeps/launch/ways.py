@@ -16,7 +16,7 @@ from omegaconf import DictConfig, open_dict
 
 from aetrain.compose import given_keys, typed_out
 from aetrain.config.words import suggest
-from aetrain.console import MembersBar
+from aetrain.console import MembersBar, printable
 from aetrain.device import cpu_quota, cuda_device_count
 from aetrain.errors import AetrainError, UserError
 from aetrain.jobs import Job, without_hydras
@@ -152,7 +152,7 @@ def subdir_override(folder: str) -> str:
 def label(number: int, overrides: Sequence[str], swept: Sequence[str]) -> str:
     """A member in lines about it: its number and what it differs in."""
     own = [word for word, key in zip(overrides, given_keys(overrides), strict=True) if key in swept]
-    return " ".join([str(number), *(own or without_hydras(overrides))])
+    return printable(" ".join([str(number), *(own or without_hydras(overrides))]))
 
 
 def _name(config: DictConfig, folder: str | None, number: int, overrides: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from hydra.core.utils import run_job, setup_globals
 from aetrain.console import told
 from aetrain.errors import AetrainError, Interrupted
 from aetrain.jobs import Job, raise_failure
+from aetrain.surroundings import escape_unwritable
 
 
 def work(config: Any, hydra_context: Any, job: Job, threads: int, out: Connection, err: Connection,
@@ -24,6 +25,7 @@ def work(config: Any, hydra_context: Any, job: Job, threads: int, out: Connectio
     now and then, and at last one of ("done", its value), ("failed", message, exit code), ("interrupted", message) and
     ("bug", message)."""
     os.setpgid(0, 0)  # Ctrl-C at the terminal reaches the sweep, which passes it on
+    escape_unwritable()  # before: a stream that was made of a file asks where in it it is, which a pipe does not say
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
     threading.Thread(target=_end_with_the_sweep, daemon=True).start()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from aetrain.console import printable
 from aetrain.errors import UserError
 from aetrain.files import parsed, write_atomically, write_json
 from aetrain.latest import named
@@ -33,7 +34,8 @@ def command(overrides: Sequence[str], multirun: bool = False) -> None:
         raise UserError(f"{rest[0]}: task=report takes run=<folder> and nothing else")
     if not folders or not folders[-1]:
         raise UserError("task=report: of which runs? Give run=outputs/sweeps/<time> or another folder of runs")
-    print(*make(named("run", folders[-1], sweeps=True)), sep="\n")
+    for path in make(named("run", folders[-1], sweeps=True)):
+        print(printable(str(path)))
 
 
 def make(folder: Path) -> list[Path]:
