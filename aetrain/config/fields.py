@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,6 +87,12 @@ def range_error(value: Any, limits: dict[str, Any]) -> str | None:
     if "below" in limits and not value < limits["below"]:
         return f"it must be less than {limits['below']}"
     return None
+
+
+def is_shown(text: str) -> bool:
+    """Whether all of a text shows as it is: letters and signs, spaces of any width, what joins letters or emoji. Not
+    control characters, ends of lines, what turns the direction of writing, bytes that are not UTF-8."""
+    return all(c.isprintable() or unicodedata.category(c) == "Zs" or c in "\u200c\u200d" for c in text)
 
 
 def range_in_words(limits: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from aetrain.config.fields import is_shown
 from aetrain.config.schema import Config
 from aetrain.config.schema.schedule import Schedule
 from aetrain.config.tables import GROUPS, MODELS, TRAINER
@@ -233,7 +234,7 @@ def _value(kind: Any, value: Any, key: str) -> Any:
         return value
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300:
         return float(value)
-    if kind is str and isinstance(value, str) and len(value) <= LONGEST and value.isprintable() and "${" not in value:
+    if kind is str and isinstance(value, str) and len(value) <= LONGEST and is_shown(value) and "${" not in value:
         return str(value)
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "plain text"}
     raise ValueError(f"{key} must be {words.get(kind, 'a list of plain values')}, not {str(value)[:40]!r}")

@@ -15,7 +15,7 @@ import yaml
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from aetrain.config.explain import unknown
-from aetrain.config.fields import in_use, names, range_error
+from aetrain.config.fields import in_use, is_shown, names, range_error
 from aetrain.config.typos import no_choice
 from aetrain.config.words import show
 from aetrain.errors import UserError
@@ -43,7 +43,7 @@ def check_ranges(config: Any) -> None:
                 raise UserError(no_choice(key, value, limits["choices"], limits.get("instead", {})))
             if element is not None and (wrong := range_error(element, limits)):
                 raise UserError(f"{key}={show(value)}: {wrong}")
-            if isinstance(element, str) and not element.isprintable():  # which stored.py would not read back
+            if isinstance(element, str) and not is_shown(element):  # which stored.py would not read back
                 raise UserError(
                     f"{key}={show(value)}: holds a control character, or a byte that is not UTF-8, which a stored "
                     "configuration cannot; rename it, or give a link to it with another name"

@@ -39,18 +39,29 @@ class Requests:
     def stop_for(self, number: int, frame: FrameType | None = None) -> None:
         if self.stop is None:
             self.stop = signal.Signals(number)
-            self.answer_soon(0, frame)
+            self._answer(frame)
         elif number == signal.SIGINT:
             raise KeyboardInterrupt  # a second Ctrl-C stops at once
 
-    def answer_soon(self, _number: int, frame: FrameType | None = None) -> None:
+    def _answer(self, frame: FrameType | None) -> None:
         """Raise Interrupted, unless whoever asks next is waited for; while a module is imported, look again soon."""
         if self._waits or self._raised:
             return
-        if is_importing(frame):
-            signal.setitimer(signal.ITIMER_REAL, SOON)
-        else:
+        if not is_importing(frame):
             self._raise()
+        if signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:  # else it is someone's, and who asks next answers
+            signal.signal(signal.SIGALRM, self._look_again)
+            signal.setitimer(signal.ITIMER_REAL, SOON)
+
+    def _look_again(self, _number: int, frame: FrameType | None) -> None:
+        self.forget_alarm()
+        self._answer(frame)
+
+    def forget_alarm(self) -> None:
+        """Leave SIGALRM as it was."""
+        if signal.getsignal(signal.SIGALRM) == self._look_again:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
     def __bool__(self) -> bool:
         return self.stop is not None or self.checkpoint
@@ -115,7 +126,6 @@ def listening() -> Iterator[Requests]:
     # command line itself until there is something to write.
     ours = [n for n in EXIT_CODES if signal.getsignal(n) is not signal.SIG_IGN and n not in theirs]
     receivers = dict.fromkeys((*ours, signal.SIGUSR1), requests.receive) | dict.fromkeys(handed_over, requests.stop_for)
-    receivers[signal.SIGALRM] = requests.answer_soon
     before = {number: signal.signal(number, receiver) for number, receiver in receivers.items()}
     ended = True
     try:
@@ -124,7 +134,7 @@ def listening() -> Iterator[Requests]:
         ended = False
         raise
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        requests.forget_alarm()
         for number, handler in before.items():
             signal.signal(number, handler)
         if ended and requests.stop in handed_over:

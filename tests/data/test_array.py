@@ -280,3 +280,18 @@ def test_of_floats_that_are_no_numbers_the_first_image_is_named(tmp_path):
     np.savez(tmp_path / "a.npz", x=images)
     with pytest.raises(UserError, match="holds NaN or infinity, in 2 of 9 images, first in image 3; "):
         load(config(tmp_path / "a.npz"), CPU)
+
+
+def test_a_path_with_any_space_can_be_taken_up_again(aetrain, tmp_path):
+    """Ideographic, not to be broken, and the joiner of emoji."""
+    folder = tmp_path / "写真\u3000a\u00a0b 👩\u200d🎨"
+    folder.mkdir()
+    np.save(folder / "a.npy", grey(60))
+    line = ["data=array", f'data.path="{folder / "a.npy"}"', "trainer.epochs=1", "net.hidden=[8]", "device=cpu"]
+    for words in (
+        [*line, "hydra.run.dir=run"],
+        ["resume=run", "trainer.epochs=2"],
+        ["evaluate", "run=run", "codes=false"],
+    ):
+        code, _out, err = aetrain(*words)
+        assert code == 0, err
