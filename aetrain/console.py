@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from contextvars import ContextVar
 from typing import Any, Self
 
+from aetrain.config.words import is_shown
+
 # Which member of a sweep the lines are about, where several are trained at once.
 _subject: ContextVar[str | None] = ContextVar("subject", default=None)
 
@@ -35,7 +37,7 @@ class OnlyAbout(logging.Filter):
 def printable(text: str) -> str:
     """The text with an escape for every character that a terminal would obey and not show, a newline too: names in
     someone else's folder may hold any."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return "".join(char if is_shown(char) else repr(char)[1:-1] for char in text)
 
 
 def labelled(member: str, text: str) -> str:

@@ -14,6 +14,8 @@ from aetrain.errors import RunFailed, UserError
 
 LAST = Path("checkpoints", "last.pt")
 MARK = ".lock"  # what every run leaves, and no other tool under this name beside a config.yaml
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOENT,
+           errno.EINVAL)  # fmt: skip
 FOLDERS = ("checkpoints", "grids", ".hydra")
 FILES = (MARK, "config.yaml", "metrics.jsonl", "results.csv", "curves.png", "result.json", "aetrain.log",
          "events.out.tfevents.*", "profile.txt", "profile.json", "logger.jsonl")  # fmt: skip
@@ -26,8 +28,8 @@ def continued(folder: Path) -> str:
 
 @contextmanager
 def begins_in(folder: Path) -> Iterator[None]:
-    """Within: what the system refuses of a folder in which a run or a sweep begins is one line. Raises RunFailed where
-    there is no room, and a UserError for the rest."""
+    """Within: what the system refuses of a folder in which a run or a sweep begins is one line. Raises a UserError
+    where another folder helps, and RunFailed for the rest, such as a full disk."""
     try:
         yield
     except OSError as error:
@@ -35,9 +37,10 @@ def begins_in(folder: Path) -> Iterator[None]:
             raise  # the command line has words for it
         where = f"{error.filename or folder}: the folder cannot be used ({error.strerror})"
         another = "another with hydra.run.dir=… or hydra.sweep.dir=…"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunFailed(f"{where}; make room, or choose {another}") from error
-        raise UserError(f"{where}; choose {another}") from error
+        if error.errno in REFUSED:
+            raise UserError(f"{where}; choose {another}") from error
+        room = "make room, or " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise RunFailed(f"{where}; {room}choose {another}") from error
 
 
 def check_new(folder: Path) -> None:
@@ -66,9 +69,9 @@ def is_ours(folder: Path) -> bool:
 
 def discard(folder: Path) -> None:
     """Remove the folder of a run that has written nothing but how it was called."""
-    if {path.name for path in folder.iterdir()} <= {".hydra", "aetrain.log", MARK}:
-        with suppress(OSError):  # what the run has said counts more
-            for path in [*(folder / ".hydra").glob("*"), folder / "aetrain.log", folder / MARK]:
+    with suppress(OSError):  # what the run has said counts more
+        if {path.name for path in folder.iterdir()} <= {".hydra", "aetrain.log"}:  # a lock may be another run's
+            for path in [*(folder / ".hydra").glob("*"), folder / "aetrain.log"]:
                 path.unlink(missing_ok=True)
             (folder / ".hydra").rmdir()
             folder.rmdir()

@@ -115,12 +115,12 @@ class Run:
         path, row = self.folder / "results.csv", {"epoch": epoch, "step": step, **values}
         with open(path, "a+", encoding="utf-8", errors="replace", newline="") as file:  # as another program left it
             file.seek(0)
-            try:
-                columns = next(csv.reader(file), [])
-            except csv.Error:
-                columns = []
+            columns = []
+            with suppress(csv.Error):
+                columns = next((cells for cells in csv.reader(file) if cells and cells[0] == "epoch"), [])
+            file.seek(0, os.SEEK_END)
             writer = csv.writer(file, lineterminator="\n")
-            if "epoch" not in columns:
+            if not columns:
                 writer.writerow(columns := list(row))
             writer.writerow([row.get(column, "") for column in columns])
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,7 +63,8 @@ def hparams(config: Any) -> dict[str, float]:
     return {f.name: float(getattr(config, f.name)) for f in fields if getattr(config, f.name) is not None}
 
 
-LARGEST = 2**31 - 1  # of whole numbers without a limit of their own: what counts or sizes something never needs more
+# Of whole numbers without a limit of their own: sizes never need more, and steps and epochs may mean "for ever".
+LARGEST, FOR_EVER = 2**31 - 1, 2**63 - 1
 
 
 def range_error(value: Any, limits: dict[str, Any]) -> str | None:
@@ -79,7 +79,8 @@ def range_error(value: Any, limits: dict[str, Any]) -> str | None:
         return "it must be a finite number"
     if "min" in limits and not value >= limits["min"]:
         return f"it must be at least {limits['min']}"
-    most = limits.get("max", LARGEST if isinstance(value, int) else None)
+    largest = FOR_EVER if limits.get("unit") in ("steps", "epochs") else LARGEST
+    most = limits.get("max", largest if isinstance(value, int) else None)
     if most is not None and not value <= most:
         return f"it must be at most {most}"
     if "above" in limits and not value > limits["above"]:
@@ -87,12 +88,6 @@ def range_error(value: Any, limits: dict[str, Any]) -> str | None:
     if "below" in limits and not value < limits["below"]:
         return f"it must be less than {limits['below']}"
     return None
-
-
-def is_shown(text: str) -> bool:
-    """Whether all of a text shows as it is: letters and signs, spaces of any width, what joins letters or emoji. Not
-    control characters, ends of lines, what turns the direction of writing, bytes that are not UTF-8."""
-    return all(c.isprintable() or unicodedata.category(c) == "Zs" or c in "\u200c\u200d" for c in text)
 
 
 def range_in_words(limits: dict[str, Any]) -> str:

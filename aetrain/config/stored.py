@@ -17,12 +17,11 @@ from typing import Any
 
 import yaml
 
-from aetrain.config.fields import is_shown
 from aetrain.config.schema import Config
 from aetrain.config.schema.schedule import Schedule
 from aetrain.config.tables import GROUPS, MODELS, TRAINER
 from aetrain.config.tree import check_ranges
-from aetrain.config.words import show
+from aetrain.config.words import is_shown, show
 from aetrain.errors import UserError
 from aetrain.files import read_bytes
 

@@ -15,9 +15,9 @@ import yaml
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from aetrain.config.explain import unknown
-from aetrain.config.fields import in_use, is_shown, names, range_error
+from aetrain.config.fields import in_use, names, range_error
 from aetrain.config.typos import no_choice
-from aetrain.config.words import show
+from aetrain.config.words import is_shown, show
 from aetrain.errors import UserError
 
 
@@ -183,6 +183,12 @@ def config_hash(config: Any, content: str | None = None) -> str:
 
 def identity(config: Any) -> str:
     """A text that is equal for two configurations that describe the same run, however they were typed."""
-    kept = {key: value + 0.0 if isinstance(value, float) else value for key, value in flatten(plain(config)).items()
+
+    def signless(value: Any) -> Any:  # of a zero
+        if isinstance(value, list):
+            return [signless(element) for element in value]
+        return value + 0.0 if isinstance(value, float) else value
+
+    kept = {key: signless(value) for key, value in flatten(plain(config)).items()
             if key not in ("data.root", "name", "tags") and not key.startswith("logger.")}  # fmt: skip
-    return json.dumps(kept, sort_keys=True)  # −0.0 + 0.0 is 0.0
+    return json.dumps(kept, sort_keys=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -47,3 +48,9 @@ def show(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     return f"[{','.join(map(show, value))}]" if isinstance(value, list) else str(value)
+
+
+def is_shown(text: str) -> bool:
+    """Whether all of a text shows as it is: letters and signs, spaces of any width, what joins letters or emoji. Not
+    control characters, ends of lines, what turns the direction of writing, bytes that are not UTF-8."""
+    return all(c.isprintable() or unicodedata.category(c) == "Zs" or c in "\u200c\u200d" for c in text)

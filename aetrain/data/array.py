@@ -163,13 +163,10 @@ def _layout(path: Path, name: str, header: Header) -> tuple[tuple[int, int, int]
 def _labels(path: Path, names: dict, headers: dict[str, Header],
             asked: bool) -> tuple[dict[str, np.ndarray], np.ndarray]:  # fmt: skip
     """(part -> labels (N,), their different values, sorted); none unless every part has them. Raises a UserError for
-    labels that were asked for and are none, and for some that are not one for each image."""
+    labels that were asked for and are none."""
     faults = _faults(names, headers)
-    for part, fault in faults.items():
-        images, name = names[part]
-        if fault and name is not None and (asked or headers[name].dtype.kind in KINDS):
-            raise UserError(f"{path}: {fault}; data.keys=[{'images' if part == 'train' else part}:{images}] without "
-                            "labels leaves them out")  # fmt: skip
+    if asked and (wrong := [fault for part, fault in faults.items() if fault and names[part][1] is not None]):
+        raise UserError(f"{path}: {wrong[0]}; name others in data.keys, or none")
     if any(faults.values()):
         return {}, np.empty(0)
     labels = {part: _read(path, name, headers[name]).reshape(-1) for part, (_, name) in names.items()}

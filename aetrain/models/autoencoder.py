@@ -158,9 +158,12 @@ class Autoencoder(nn.Module):
     def encoder_output(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """What the encoder's network says of an image and, in a conditional model, its label: (B, outputs). Raises a
         UserError for images of another shape."""
+        self.check_images(x)
+        return self.encoder(x)
+
+    def check_images(self, x: Tensor) -> None:
         if x.shape[1:] != self.facts.image_shape:
             raise UserError(f"images of shape {tuple(x.shape)}: this model takes (B, {str(self.facts.image_shape)[1:]}")
-        return self.encoder(x)
 
     def decoder_output(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """What the decoder's network says of a code and, in a conditional model, a label, before the link that makes

@@ -44,10 +44,11 @@ class CVAE(VAE):
         return torch.where(known.unsqueeze(1), code, torch.nan)
 
     def encoder_output(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        self.check_images(x)
         code = self.label_code(y, x)
         if self.label_size:
             x = x + (code @ self.label_images.flatten(1)).unflatten(1, self.facts.image_shape)
-        return super().encoder_output(x)
+        return self.encoder(x)
 
     def decoder_output(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.decoder(torch.cat([z, self.label_code(y, z)], dim=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,10 +130,10 @@ def picture(images: Tensor, caption: str = "", columns: int = COLUMNS, rows: Seq
     return labelled("", in_rows(images, columns) if images.ndim == 4 else images, caption, rows).png
 
 
-def compared(parts: Mapping[str, Tensor], columns: int) -> bytes:
+def compared(names: Sequence[str], parts: Sequence[Tensor], columns: int) -> bytes:
     """A PNG of the same images in several forms, (n, C, H, W) each, one below the other, with the forms' names left."""
-    rows = beside(list(parts.values()), columns)
-    return picture(rows, rows=[short(name) for name in parts] * (len(rows) // len(parts)))
+    rows = beside(parts, columns)
+    return picture(rows, rows=[short(name) for name in names] * (len(rows) // len(parts)))
 
 
 def laid_out(images: Tensor, columns: int) -> np.ndarray:

@@ -38,5 +38,5 @@ def run(work: Work) -> dict[str, float]:
             images += len(x)
     parts = [torch.cat(part)[: task.shown] for part in zip(*shown, strict=True)]
     names = ["image", "reconstruction", *(f"as {work.class_names[label]}" for label in labels)]
-    work.out.file("reconstructions.png", compared(dict(zip(names, parts, strict=True)), task.columns))
+    work.out.file("reconstructions.png", compared(names, parts, task.columns))
     return {name: total / images for name, total in totals.items()}

@@ -41,7 +41,7 @@ def restore(work: Work, name: str, damaged: Damage, mended: Mend, hidden: float 
             images += len(x)
     parts = [torch.cat(part)[: task.shown] for part in zip(*shown, strict=True)]
     names = ("damaged" if hidden is None else "known", "mended", "truth")
-    work.out.file(f"{name}.png", compared(dict(zip(names, parts, strict=True)), task.columns))
+    work.out.file(f"{name}.png", compared(names, parts, task.columns))
     found = {"psnr_before": torch.cat(before), "psnr_after": torch.cat(after)}
     means = {key: float(values.double().mean()) for key, values in found.items()}
     return means | {"gain_db": means["psnr_after"] - means["psnr_before"]}

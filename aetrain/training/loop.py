@@ -30,7 +30,7 @@ from aetrain.training.lbfgs import make_lbfgs_step
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import build_optimizer
 from aetrain.training.profiling import profiling
-from aetrain.training.running import Graphed, runner
+from aetrain.training.running import Graphed, captures, runner
 from aetrain.training.saving import Checkpoints
 from aetrain.training.schedules import Scheduler
 from aetrain.training.signals import Requests
@@ -107,9 +107,10 @@ class Training:
             self.requests.deferred(),
         ):
             while not self.finished:
-                began = time.perf_counter()
-                with self.checkpoints.interruptible(everything=True) if self.slow else nullcontext():
-                    done = self.run_steps(self.step, self.ahead())
+                began, most = time.perf_counter(), self.ahead()
+                may_break_in = self.slow and not captures(self.run_steps, most)
+                with self.checkpoints.interruptible(everything=True) if may_break_in else nullcontext():
+                    done = self.run_steps(self.step, most)
                 self.slow = self.is_slow(time.perf_counter() - began)
                 self.step += done
                 self.bar.advance(self.step, math.ceil(self.epoch))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import gc
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 WARM_UP = 4  # steps before a capture: lazily made state and workspaces must be there first
 TOGETHER = 10  # steps of one graph: the host then has time to spare also where a step takes 50 µs
-LONG = 0.1  # seconds of a step from which on they are not put together: a signal waits for the end of a graph
+LONG = 0.05  # seconds of a step from which on they are not put together: a signal waits for the end of a graph
 
 # Does steps from the 0-based `first` on, at least one and at most `most`, and returns how many. The next event of the
 # run (a log point, the end of an epoch) may come after the last of `most` steps, not before.
@@ -45,6 +46,11 @@ def runner(config, step: Step, batches: Batches, meters: Meters, schedule: Sched
     elif wanted:
         log.info("trainer.cuda_graph=true: there is no GPU here, steps run eagerly")
     return eager(step, batches, meters, schedule)
+
+
+def captures(run: Runner, most: int) -> bool:
+    """Whether the runner's next call captures a graph."""
+    return isinstance(run, Graphed) and run.captures(most)
 
 
 class Schedule(Protocol):
@@ -93,7 +99,7 @@ class Graphed:
         self._ended: torch.cuda.Event | None = None  # when the last replay has
 
     def __call__(self, first: int, most: int) -> int:
-        count = self._together if most >= self._together and not self._warm_up else 1
+        count = self._count(most)
         self._batches.write(first, count)
         for place, values in zip(self._values, self._planned(first, count), strict=True):
             place[:count].copy_(values, non_blocking=True)
@@ -107,6 +113,14 @@ class Graphed:
             self._graphs[count].replay()
             self._keep_up()
         return count
+
+    def _count(self, most: int) -> int:
+        """Of the steps that the next call makes."""
+        return self._together if most >= self._together and not self._warm_up else 1
+
+    def captures(self, most: int) -> bool:
+        """Whether the next call does, into which no signal may break."""
+        return not self._warm_up and self._count(most) not in self._graphs
 
     def _keep_up(self) -> None:
         """Wait for the end of the replay before this one. The device has this one to do meanwhile; and a signal waits
@@ -143,6 +157,7 @@ class Graphed:
         graph = torch.cuda.CUDAGraph()
         # One pool for both graphs: nothing that outlives a step lies in it, so the order of replays does not matter.
         pool = next((other.pool() for other in self._graphs.values()), None)
+        before = sys.exception()
         try:
             # The thread that reads images ahead may allocate meanwhile.
             with (
@@ -152,7 +167,7 @@ class Graphed:
                 self._do(count)
         except RuntimeError as error:
             Graphed.has_failed = True
-            first = _first(error)
+            first = _first(error, before)
             if is_out_of_memory(first):
                 raise RunFailed(
                     "out of memory while the steps were captured as a CUDA graph; give trainer.cuda_graph=false, a "
@@ -186,8 +201,9 @@ def _nothing_collected() -> Iterator[None]:
             gc.enable()
 
 
-def _first(error: BaseException) -> BaseException:
-    """Of errors that have each led to the next: leaving a capture that an operation has broken raises another."""
-    while error.__context__ is not None:
+def _first(error: BaseException, before: BaseException | None) -> BaseException:
+    """Of errors that have each led to the next: leaving a capture that an operation has broken raises another. before:
+    what was being handled already."""
+    while error.__context__ is not None and error.__context__ is not before:
         error = error.__context__
     return error

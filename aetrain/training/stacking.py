@@ -23,7 +23,7 @@ from aetrain.models import Autoencoder
 from aetrain.training.loop import Training
 from aetrain.training.meters import Meters
 from aetrain.training.optimizer import Fused, grouped
-from aetrain.training.running import Graphed, runner
+from aetrain.training.running import Graphed, captures, runner
 from aetrain.training.step import Latch, Step, moving, objective, trained_groups
 
 PORTION = 4  # batches of a training step that are evaluated together: about what the step's activations take
@@ -172,7 +172,7 @@ class Stack:
         linked = bool(self.meters.names)
         began = time.perf_counter()
         with ExitStack() as guards:
-            if self.slow:
+            if self.slow and not captures(self.run_steps, most):
                 for member in self.active.values():
                     guards.enter_context(member.checkpoints.interruptible(everything=True))
             done = self.run_steps(self.step, most)

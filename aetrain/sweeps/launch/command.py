@@ -83,6 +83,9 @@ def _planned(config: DictConfig, context: HydraContext, job: Job, every: Sequenc
         check_metric(tree, job.swept)
         member = there.get(same := identity(tree))
         if member is not None:
+            if member.folder in job.members and member.config != tree:
+                log.warning("warning: %s: another run of this sweep but for name, tags or places; it is made once",
+                            " ".join(typed_words))  # fmt: skip
             member = member.logged_to(tree.logger)
         else:
             folder = _folder(composed, number, overrides, job.swept)

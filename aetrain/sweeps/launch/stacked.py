@@ -107,7 +107,12 @@ def _next_step(config: Config, folder: Path) -> int | None:
 def _largest_stack(config: Config, memory_gb: float | None, wanted: int) -> int:
     """How many at a time; says in a line what keeps it below `wanted`."""
     where = device.resolve(config.device)
-    splits = load(config.data, where)  # there, so that what is free is so beside the images
+    try:
+        splits = load(config.data, where)  # there, so that what is free is so beside the images
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return 1  # each then says so itself
     free = free_memory(where) if memory_gb is None else int(memory_gb * 1e9)
     room = {
         "fit into the memory": max(1, free // bytes_per_member(config, splits.facts())),
