@@ -13,7 +13,7 @@ import torch
 from aetrain.config import stored
 from aetrain.config.schema.data import Array
 from aetrain.config.tree import plain
-from aetrain.data import array, mnist
+from aetrain.data import array, mnist, numpy_files
 from aetrain.data.card import card, content_sum, sizes
 from aetrain.data.load import load
 from aetrain.data.split import UNLABELLED
@@ -177,10 +177,10 @@ def test_whatever_is_in_a_header_only_a_line_comes_out(tmp_path):
 def test_a_file_that_changes_after_its_header_was_read_is_told(tmp_path):
     for name, save in (("a.npy", np.save), ("a.npz", lambda path, images: np.savez(path, images=images))):
         save(tmp_path / name, grey(9))
-        before = array._headers(tmp_path / name)
+        before = numpy_files.headers_of(tmp_path / name)
         save(tmp_path / name, grey(5))
         with pytest.raises(UserError, match="it has changed since"):
-            array._read(tmp_path / name, "images", before["images"])
+            numpy_files.read(tmp_path / name, "images", before["images"])
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
