@@ -35,6 +35,7 @@ class Header(NamedTuple):
 
 
 def opened(path: Path) -> IO[bytes]:
+    """A regular file to read. Raises a UserError."""
     try:
         return opened_regular(path, follow=True)
     except FileNotFoundError as error:
